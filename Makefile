@@ -1,0 +1,42 @@
+# Every target makes its own virtual environment and installs what it needs.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo run test check bench bench-full format clean
+
+demo: $(READY)          ## place a real call to a server on loopback and watch it being recorded
+	@$(BIN)/mediaserver demo
+
+run: $(READY)           ## serve on loopback with config/development.yaml
+	@$(BIN)/mediaserver serve --config config/development.yaml
+
+test: $(READY)          ## the whole test suite
+	@$(BIN)/python scripts/interop_tools.py --report
+	@$(BIN)/python -m pytest
+
+check: $(READY)         ## ruff, strict mypy and the import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY)         ## CPU per recorded call beside two yardsticks, in brief
+	@$(BIN)/python -m scripts.bench
+
+bench-full: $(READY)    ## the same at every load, some ten minutes
+	@$(BIN)/python -m scripts.bench --full
+
+format: $(READY)        ## rewrite the sources as `make check` wants them
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+$(READY): setup.cfg pyproject.toml
+	@echo "Installing into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,fast]'
+	@touch $@
+
+clean:                  ## forget the virtual environment and what tools cached
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build *.egg-info

@@ -1,0 +1,95 @@
+"""The `calling.call.record` callback: what is said, to whom, in which order (contracts A2, A3)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from .resource import Recording
+from .states import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """One callback on its way to an application, kept in the outbox until it is delivered.
+
+    `stream` names the thing announced (a recording's id): announcements of one stream are
+    delivered in the order of `sequence`, those of different streams wait for nobody.
+    """
+
+    stream: str
+    sequence: int
+    url: str
+    body: bytes
+    created_at: int
+    """Microseconds since 1970-01-01 UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What every calling event carries around its `params`."""
+
+    project_id: str
+    space_id: str
+    node_id: str
+    session_id: str
+    """The SWML session; `event_channel` is `swml:` and this."""
+
+    def wrap(self, event_type: str, params: dict[str, Any], at: int) -> bytes:
+        """Return the JSON body of an event generated at `at` microseconds."""
+        event = {
+            "event_type": event_type,
+            "event_channel": f"swml:{self.session_id}",
+            "timestamp": at / 1e6,
+            "project_id": self.project_id,
+            "space_id": self.space_id,
+            "params": params,
+        }
+        return json.dumps(event, separators=(",", ":")).encode()
+
+
+def record_params(recording: Recording, node_id: str, url: str) -> dict[str, Any]:
+    """Return the flat `params` of contract A2 (D1) for the state the recording is in."""
+    params: dict[str, Any] = {
+        "call_id": recording.call_id,
+        "node_id": node_id,
+        "control_id": recording.control_id,
+        "state": recording.state.value,
+        "url": url,
+        "recording_id": recording.id,
+        "record": {
+            "audio": {
+                "format": recording.format.value,
+                "direction": recording.direction.value,
+                "stereo": recording.stereo,
+            }
+        },
+    }
+    if recording.ended_at is not None:
+        params["start_time"] = recording.started_at / 1e6
+        params["end_time"] = recording.ended_at / 1e6
+    if recording.state in {State.FINISHED, State.NO_INPUT}:
+        params["duration"] = (recording.duration_us or 0) // 1_000_000
+        params["size"] = next(
+            (a.size_bytes for a in recording.audio if a.format == recording.format), 0
+        )
+    return params
+
+
+def announce(recording: Recording, envelope: Envelope, url: str, at: int) -> Announcement | None:
+    """Return the announcement of the recording's present state, or None if nobody asked.
+
+    The caller stores `recording.sequence` as the announcement's own number, in one transaction.
+    """
+    if recording.status_url is None or recording.state is State.RENDERING:
+        return None
+    return Announcement(
+        stream=recording.id,
+        sequence=recording.sequence,
+        url=recording.status_url,
+        body=envelope.wrap(
+            "calling.call.record", record_params(recording, envelope.node_id, url), at
+        ),
+        created_at=at,
+    )

@@ -1,0 +1,98 @@
+"""A recording as the rest of the server, the database and the public APIs know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from .states import ErrorCode, State, StopReason, check_transition
+
+
+class Format(StrEnum):
+    """The container a recording is rendered to (contract A1 `format`)."""
+
+    WAV = "wav"
+    MP3 = "mp3"
+    MP4 = "mp4"
+
+
+class Direction(StrEnum):
+    """Which side is recorded: what the party says, what it hears, or both (contract D5)."""
+
+    SPEAK = "speak"
+    LISTEN = "listen"
+    BOTH = "both"
+
+
+class Source(StrEnum):
+    """What started the recording, as Enfonica's `source` spells it (contract B1)."""
+
+    RECORD_ACTION = "RECORD_ACTION"
+    CALL_RECORDING = "CALL_RECORDING"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audio:
+    """One rendered file of a recording."""
+
+    format: Format
+    path: str
+    """Relative to the data directory; made from the recording's id alone."""
+    size_bytes: int
+    sample_rate: int
+    """Hz."""
+    channels: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The stretch of a leg's journal that a recording covers, in samples of the leg's line."""
+
+    journal: str
+    """The leg's journal folder, relative to the data directory."""
+    rate: int
+    """Samples per second of the line."""
+    start: int
+    end: int | None = None
+    """First sample that is no longer part of the recording; None while it runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """A recording resource. Instants are integer microseconds since 1970-01-01 UTC."""
+
+    id: str
+    project_id: str
+    call_id: str
+    control_id: str
+    source: Source
+    state: State
+    format: Format
+    direction: Direction
+    stereo: bool
+    status_url: str | None
+    created_at: int
+    started_at: int
+    span: Span
+    ended_at: int | None = None
+    duration_us: int | None = None
+    """Length of the rendered audio in microseconds, once it is known."""
+    stop_reason: StopReason | None = None
+    stop_digit: str | None = None
+    error_code: ErrorCode | None = None
+    error_message: str | None = None
+    audio: tuple[Audio, ...] = ()
+    sequence: int = 0
+    """Number of announcements made so far; the next one carries `sequence + 1`."""
+
+    def become(self, state: State, **changes: Any) -> Recording:
+        """Return the recording in its next state; the table in `states` must allow it."""
+        check_transition(self.state, state)
+        return replace(self, state=state, **changes)
+
+    @property
+    def channels(self) -> int:
+        """How many channels its files have."""
+        return 2 if self.stereo else 1

@@ -1,0 +1,420 @@
+"""Where on a leg's line the samples of its packets lie (complaints 1 to 7; RFC 3550 section 5.1).
+
+**The line.** Position 0 is the instant the leg was opened, position n is n / rate seconds later.
+Packets are placed by RTP timestamp; what never came stays silence of the right length. Three
+marks travel along the line, each only forwards:
+
+- `placed`: end of the last sample received. Beyond it everything is silence, stored nowhere.
+- `final`: what lies before it no longer changes for whoever listens. While packets flow it is
+  `REORDER` behind `placed`, so that a late packet finds its place; when none has come for `STALL`
+  it is `placed`; and it is never more than `GRACE` behind the clock.
+- `decided`: up to here time has passed for a silence timeout. It is `final` while packets flow
+  and runs by the clock, `STALL` behind it, when they do not.
+
+**From timestamp to position.** The first packet of a stream is anchored at the clock's position
+when it arrived, and the stream's timestamps count from there. A stream is anchored anew when its
+SSRC changes, when its timestamps run ahead of what time allows (`LEAP`), or when it falls so far
+behind that its place is already final: the audio is kept, in order, and the line does not fold.
+
+Packets that simply go on where their leg stands, nearly all of them, are decoded and stored
+together, over all legs at once. A leg whose packets do anything else in a batch takes the careful
+way, one packet after the other.
+
+State is in parallel arrays with one entry a leg (a *slot*); only legs of G.711 live here, one
+byte is one sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dtmf import DigitDetector
+from .packet import HEADER, PacketBatch, PacketFields, wrap_distance
+
+REORDER: Final = 0.12
+"""Seconds a packet may come late and still be heard by whoever listens."""
+
+STALL: Final = 0.16
+"""Seconds without a packet after which the far end counts as silent for the moment."""
+
+GRACE: Final = 1.0
+"""Seconds that late packets after a stall are waited for; longer ones shift what follows."""
+
+LEAP: Final = 0.5
+"""Seconds that timestamps may run ahead of time before they are taken for a new count."""
+
+SNAP: Final = 0.1
+"""Seconds: a stream anchored anew this close behind the last sample goes on exactly there."""
+
+RING: Final = 16384
+"""Samples kept of each line (2 s at 8 kHz); a power of two, so that wrapping is a mask."""
+
+_MASK: Final = RING - 1
+
+HISTORY: Final = RING // 2
+"""Samples behind `placed` that a late packet may still fill in."""
+
+MAX_DROPOUT: Final = 3000
+"""Sequence numbers a stream may skip and still be the same count (RFC 3550 appendix A.1)."""
+
+
+class Kind(IntEnum):
+    """What a payload type means on a leg."""
+
+    UNKNOWN = 0
+    ULAW = 1
+    ALAW = 2
+    EVENT = 3
+    NOISE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A DTMF key heard on a leg: `position` is the sample its tone began at."""
+
+    slot: int
+    digit: str
+    position: int
+
+
+class Timelines:
+    """The lines of all legs. `laws` maps `Kind.ULAW` and `Kind.ALAW` to 256-entry int16 tables."""
+
+    def __init__(
+        self, capacity: int, laws: Mapping[Kind, NDArray[np.int16]], rate: int = 8000
+    ) -> None:
+        self.rate = rate
+        self._table: NDArray[np.int16] = np.concatenate(
+            [np.zeros(256, np.int16), laws[Kind.ULAW], laws[Kind.ALAW]]
+        )
+        self._ring: NDArray[np.int16] = np.zeros((capacity, RING), np.int16)
+        self._flat: NDArray[np.int16] = self._ring.reshape(-1)
+        self._kinds: NDArray[np.uint8] = np.zeros((capacity, 128), np.uint8)
+        self._origin: NDArray[np.float64] = np.zeros(capacity, np.float64)
+        self._heard: NDArray[np.float64] = np.zeros(capacity, np.float64)
+        self._open: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        self.placed: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self.final: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self.decided: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self.late_from: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Lowest position filled in behind `placed` since `take_late`, `_NEVER` if none."""
+        self._lead: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self._ssrc: NDArray[np.int64] = np.full(capacity, -1, np.int64)
+        self._anchor_timestamp: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self._anchor_position: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self._next_sequence: NDArray[np.int64] = np.full(capacity, -1, np.int64)
+        self._next_timestamp: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self._size: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self._kind: NDArray[np.uint8] = np.zeros(capacity, np.uint8)
+        self.top: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Highest sequence number heard, with the times it wrapped in the bits above 16."""
+        self.base: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Sequence number of the first packet of the present count."""
+        self.received: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Packets of the present count, copies included (RFC 3550 section 6.4.1)."""
+        self.lost_before: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Packets lost in earlier counts of the leg."""
+        self.packets: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self.late: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Packets that came after their place was out of reach."""
+        self.jitter: NDArray[np.float64] = np.zeros(capacity, np.float64)
+        """Interarrival jitter in seconds (RFC 3550 section 6.4.1), sampled once a batch."""
+        self._detectors: dict[int, DigitDetector] = {}
+
+    def open(self, slot: int, kinds: Mapping[int, Kind], now: float) -> None:
+        """Start the line of `slot` at `now`; `kinds` maps payload types to what they mean."""
+        for array in (
+            self.placed, self.final, self.decided, self._lead, self._anchor_timestamp,
+            self._anchor_position, self._next_timestamp, self._size, self.top, self.base,
+            self.received, self.lost_before, self.packets, self.late,
+        ):  # fmt: skip
+            array[slot] = 0
+        self.late_from[slot] = _NEVER
+        self.jitter[slot] = 0.0
+        self._ssrc[slot] = self._next_sequence[slot] = -1
+        self._origin[slot] = self._heard[slot] = now
+        self._detectors[slot] = DigitDetector()
+        self.expect(slot, kinds)
+        self._open[slot] = True
+
+    def expect(self, slot: int, kinds: Mapping[int, Kind]) -> None:
+        """Change what payload types mean on `slot` (a re-negotiation); the line goes on."""
+        self._kinds[slot] = Kind.UNKNOWN
+        for payload_type, kind in kinds.items():
+            self._kinds[slot, payload_type] = kind
+        self._next_sequence[slot] = -1
+
+    def close(self, slot: int) -> None:
+        """Stop the line of `slot`."""
+        self._open[slot] = False
+        self._kinds[slot] = Kind.UNKNOWN
+        self._detectors.pop(slot, None)
+
+    def origin(self, slot: int) -> float:
+        """Return the instant of position 0."""
+        return float(self._origin[slot])
+
+    def position(self, slot: int, at: float) -> int:
+        """Return the position of the clock on the line of `slot` at the instant `at`."""
+        return int((at - self._origin[slot]) * self.rate)
+
+    def end(self, slot: int, at: float) -> int:
+        """Return where the line ends if the leg ends at `at`: no received sample is cut off."""
+        return max(self.position(slot, at), int(self.placed[slot]))
+
+    def read(self, slot: int, start: int, end: int) -> NDArray[np.int16]:
+        """Return a copy of the samples from `start` to `end`, silence beyond `placed`.
+
+        Samples more than RING behind `placed` are gone, and asking for them is an error of ours.
+        """
+        placed = int(self.placed[slot])
+        stop = min(end, placed)
+        out = np.zeros(end - start, np.int16)
+        if start < stop:
+            assert start >= placed - RING, "samples asked for that the ring no longer holds"
+            at, count = start & _MASK, stop - start
+            first = min(count, RING - at)
+            out[:first] = self._ring[slot, at : at + first]
+            out[first:count] = self._ring[slot, : count - first]
+        return out
+
+    def take_late(self, slot: int) -> int | None:
+        """Return the lowest position filled in late since the last call, None if there is none."""
+        lowest = int(self.late_from[slot])
+        self.late_from[slot] = _NEVER
+        return None if lowest == _NEVER else lowest
+
+    def advance(self, now: float) -> None:
+        """Move the marks of all legs to what is known at `now`."""
+        clock = ((now - self._origin) * self.rate).astype(np.int64)
+        stalled = now - self._heard >= STALL
+        settled = np.where(stalled, self.placed, self.placed - int(REORDER * self.rate))
+        final = np.maximum(np.maximum(self.final, settled), clock - int(GRACE * self.rate))
+        np.copyto(self.final, final, where=self._open)
+        silent_to = np.where(stalled, clock - int(STALL * self.rate), 0)
+        np.copyto(
+            self.decided,
+            np.maximum(np.maximum(self.decided, self.final), silent_to),
+            where=self._open,
+        )
+        self._next_sequence[self.final > self.placed] = -1
+
+    def receive(self, batch: PacketBatch, fields: PacketFields) -> list[Key]:
+        """Place the packets of a batch (grouped by slot); return the keys that were pressed."""
+        if not fields.row.size:
+            return []
+        slot, size = fields.slot, fields.size
+        starts = np.flatnonzero(np.diff(slot, prepend=-1))
+        counts = np.diff(starts, append=slot.size)
+        rank = np.arange(slot.size) - np.repeat(starts, counts)
+        kind = self._kinds[slot, fields.kind]
+        goes_on = (
+            (fields.sequence == (self._next_sequence[slot] + rank) & 0xFFFF)
+            & (fields.timestamp == (self._next_timestamp[slot] + rank * size) & 0xFFFF_FFFF)
+            & (fields.ssrc == self._ssrc[slot])
+            & (size == self._size[slot])
+            & (kind == self._kind[slot])
+            & (self._next_sequence[slot] >= 0)
+        )
+        plain = np.logical_and.reduceat(goes_on, starts)
+        heads = slot[starts]
+        self.packets[heads] += counts
+        self._measure(batch, fields, starts, counts)
+        if plain.any():
+            self._append(batch, fields, np.repeat(plain, counts), rank, kind)
+            self._move_on(fields, starts[plain], counts[plain])
+        keys: list[Key] = []
+        for group in np.flatnonzero(~plain):
+            first = int(starts[group])
+            for index in range(first, first + int(counts[group])):
+                key = self._place_one(batch, fields, index, Kind(int(kind[index])))
+                if key is not None:
+                    keys.append(key)
+        self._heard[heads] = batch.arrival[fields.row[starts + counts - 1]]
+        return keys
+
+    def _append(
+        self,
+        batch: PacketBatch,
+        fields: PacketFields,
+        chosen: NDArray[np.bool_],
+        rank: NDArray[np.int64],
+        kind: NDArray[np.uint8],
+    ) -> None:
+        """Decode and store packets that go on where their line stands."""
+        for size in np.unique(fields.size[chosen]):
+            these = np.flatnonzero(chosen & (fields.size == size))
+            slot = fields.slot[these]
+            payload = batch.data[fields.row[these], HEADER : HEADER + size]
+            samples = self._table[payload + (kind[these].astype(np.int64) << 8)[:, None]]
+            position = self.placed[slot] + rank[these] * size
+            columns = (position[:, None] + np.arange(size)) & _MASK
+            self._flat[columns + (slot * RING)[:, None]] = samples
+
+    def _move_on(
+        self, fields: PacketFields, starts: NDArray[np.int64], counts: NDArray[np.int64]
+    ) -> None:
+        """Move the marks of legs whose packets all went on where they stood."""
+        slot = fields.slot[starts]
+        samples = counts * fields.size[starts]
+        self._anchor_timestamp[slot] = self._next_timestamp[slot]
+        self._anchor_position[slot] = self.placed[slot]
+        self.placed[slot] += samples
+        self.received[slot] += counts
+        self.top[slot] += counts
+        self._next_sequence[slot] = (self._next_sequence[slot] + counts) & 0xFFFF
+        self._next_timestamp[slot] = (self._next_timestamp[slot] + samples) & 0xFFFF_FFFF
+
+    def _measure(
+        self,
+        batch: PacketBatch,
+        fields: PacketFields,
+        starts: NDArray[np.int64],
+        counts: NDArray[np.int64],
+    ) -> None:
+        """Take one sample of jitter and of lead a leg, from its first packet in the batch."""
+        slot = fields.slot[starts]
+        known = (self._next_sequence[slot] == fields.sequence[starts]) & (
+            self._next_timestamp[slot] == fields.timestamp[starts]
+        )
+        slot, starts = slot[known], starts[known]
+        if not slot.size:
+            return
+        arrival = batch.arrival[fields.row[starts]]
+        gap = np.abs(arrival - self._heard[slot] - self._size[slot] / self.rate)
+        self.jitter[slot] += (gap - self.jitter[slot]) / 16
+        clock = ((arrival - self._origin[slot]) * self.rate).astype(np.int64)
+        self._lead[slot] += (self.placed[slot] - clock - self._lead[slot]) // 16
+
+    def _place_one(
+        self, batch: PacketBatch, fields: PacketFields, index: int, kind: Kind
+    ) -> Key | None:
+        """Place one packet with all care; return the key it reports, if any."""
+        slot, row, size = (int(a[index]) for a in (fields.slot, fields.row, fields.size))
+        payload = batch.data[row, HEADER : HEADER + size]
+        if kind is Kind.EVENT:
+            return self._press(slot, fields, index, payload.tobytes(), float(batch.arrival[row]))
+        position = self._locate(slot, fields, index, float(batch.arrival[row]))
+        if position is None or kind not in {Kind.ULAW, Kind.ALAW}:
+            return None
+        self._store(slot, position, self._table[payload.astype(np.int64) + (kind << 8)])
+        newest = int(fields.sequence[index]) == int(self.top[slot]) & 0xFFFF
+        if newest and position + size == self.placed[slot]:
+            self._next_timestamp[slot] = (int(fields.timestamp[index]) + size) & 0xFFFF_FFFF
+            self._next_sequence[slot] = (int(fields.sequence[index]) + 1) & 0xFFFF
+            self._size[slot] = size
+            self._kind[slot] = kind
+        return None
+
+    def _press(
+        self, slot: int, fields: PacketFields, index: int, payload: bytes, arrival: float
+    ) -> Key | None:
+        """Take one event packet: its timestamp is the beginning of the key, however late it comes.
+
+        It never moves the anchor. Where its clock is not the line's (another SSRC, 48 kHz beside
+        8 kHz audio) the key is put where the audio stopped, or at the clock if it stopped long ago.
+        """
+        timestamp = int(fields.timestamp[index])
+        placed = int(self.placed[slot])
+        position = max(placed, self.position(slot, arrival) - int(STALL * self.rate))
+        if self._ssrc[slot] < 0:
+            position = self._locate(slot, fields, index, arrival) or 0
+        elif fields.ssrc[index] == self._ssrc[slot]:
+            self._count(slot, int(fields.sequence[index]))
+            stated = int(self._anchor_position[slot]) + wrap_distance(
+                timestamp, int(self._anchor_timestamp[slot]), 32
+            )
+            if abs(stated - position) <= int(LEAP * self.rate):
+                position = stated
+        down = self._detectors[slot].receive(timestamp, payload)
+        return Key(slot, down.digit, position) if down else None
+
+    def _locate(self, slot: int, fields: PacketFields, index: int, arrival: float) -> int | None:
+        """Return a packet's position, anchoring its stream anew where need be; None if too late."""
+        sequence, timestamp = int(fields.sequence[index]), int(fields.timestamp[index])
+        clock = self.position(slot, arrival)
+        if fields.ssrc[index] != self._ssrc[slot]:
+            self._count_anew(slot, sequence)
+            self._ssrc[slot] = fields.ssrc[index]
+            return self._anchor(slot, timestamp, clock)
+        step = self._count(slot, sequence)
+        if step is None:
+            return self._anchor(slot, timestamp, clock)
+        position = int(self._anchor_position[slot]) + wrap_distance(
+            timestamp, int(self._anchor_timestamp[slot]), 32
+        )
+        if step <= 0:
+            if position < self.placed[slot] - HISTORY or position < 0:
+                self.late[slot] += 1
+                return None
+            return position
+        allowed = max(clock + int(self._lead[slot]), int(self.placed[slot]))
+        if position > allowed + int(LEAP * self.rate) or position < self.final[slot]:
+            return self._anchor(slot, timestamp, clock)
+        self._anchor_timestamp[slot], self._anchor_position[slot] = timestamp, position
+        return position
+
+    def _count(self, slot: int, sequence: int) -> int | None:
+        """Count a packet; return how far ahead of the newest it is, None if the count restarted."""
+        step = wrap_distance(sequence, int(self.top[slot]) & 0xFFFF, 16)
+        if abs(step) > MAX_DROPOUT:
+            self._count_anew(slot, sequence)
+            return None
+        self.received[slot] += 1
+        if step > 0:
+            self.top[slot] += step
+            self._next_sequence[slot] = -1
+        return step
+
+    def _anchor(self, slot: int, timestamp: int, clock: int) -> int:
+        """Begin a stream's count at `timestamp`: where time says, after all that is there."""
+        placed, final = int(self.placed[slot]), int(self.final[slot])
+        if placed:
+            clock += int(self._lead[slot])
+            if clock - placed <= int(SNAP * self.rate):
+                clock = placed
+        position = max(clock, placed, final)
+        self._anchor_timestamp[slot], self._anchor_position[slot] = timestamp, position
+        return position
+
+    def _count_anew(self, slot: int, sequence: int) -> None:
+        """Begin to count sequence numbers at `sequence`; remember what the old count lost."""
+        if self._ssrc[slot] >= 0:
+            self.lost_before[slot] += self._missing(slot)
+        self.base[slot] = self.top[slot] = sequence
+        self.received[slot] = 1
+        self._next_sequence[slot] = -1
+
+    def _missing(self, slot: int) -> int:
+        expected = int(self.top[slot]) - int(self.base[slot]) + 1
+        return max(0, expected - int(self.received[slot]))
+
+    def lost(self, slot: int) -> int:
+        """Return how many packets of the leg never came (copies make up for losses, RFC 3550)."""
+        missing = self._missing(slot) if self._ssrc[slot] >= 0 else 0
+        return int(self.lost_before[slot]) + missing
+
+    def ssrc(self, slot: int) -> int | None:
+        """Return the SSRC now heard on the leg, None before the first packet."""
+        return int(self._ssrc[slot]) if self._ssrc[slot] >= 0 else None
+
+    def _store(self, slot: int, position: int, samples: NDArray[np.int16]) -> None:
+        """Write samples to the ring, silence before them if they leave a gap."""
+        placed, end = int(self.placed[slot]), position + samples.size
+        ring = self._ring[slot]
+        if position > placed:
+            gap = np.arange(max(placed, position - RING), position) & _MASK
+            ring[gap] = 0
+        elif position < placed:
+            self.late_from[slot] = min(int(self.late_from[slot]), position)
+        ring[np.arange(position, end) & _MASK] = samples
+        self.placed[slot] = max(placed, end)
+
+
+_NEVER: Final = np.iinfo(np.int64).max

@@ -1,0 +1,183 @@
+"""The connection to the database: one that writes, a few that read.
+
+Whatever is true of SQLite alone is here and nowhere else. WAL lets readers go on while the writer
+writes; `synchronous=FULL` flushes the log at every commit, so that what `save` returned from
+survives a loss of power.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Executable, Row, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from mediaserver.errors import LocalError
+
+from . import schema
+from .faults import BUSY_TIMEOUT, explain, is_locked
+from .writer import MAX_GROUP, Step, Writer
+
+FILE_NAME: Final = "mediaserver.sqlite3"
+"""The database's file in the data directory."""
+
+READERS: Final = 4
+"""Connections that read. SQLite answers from one core, more would only queue elsewhere."""
+
+RETRY: Final = 0.02
+"""Seconds between attempts to open a database that another process is just making."""
+
+_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+
+
+class Database:
+    """An open database of the right revision. Made by `open`, ended by `dispose`."""
+
+    def __init__(self, url: URL, max_group: int) -> None:
+        self.name = url.database or url.render_as_string()
+        """How messages call it: a path, or for a server the name of the database."""
+        self.announced = asyncio.Event()
+        """Set after every commit that changed the outbox; whoever reads the outbox clears it."""
+        self._readers = _reading_engine(url)
+        self._engine = _writing_engine(url)
+        self._writer = Writer(self._engine, self.name, self.announced.set, max_group)
+
+    @classmethod
+    async def open(cls, where: Path | str, *, max_group: int = MAX_GROUP) -> Database:
+        """Open (or make) the database in the folder `where`, or at the SQLAlchemy URL `where`.
+
+        Raises `StoreUnavailable` when it is locked, read-only, damaged or not there, `LocalError`
+        when it was made by a newer program or the URL makes no sense.
+        """
+        # It logs every statement with its parameters at DEBUG: callback URLs, phone numbers.
+        logging.getLogger("aiosqlite").setLevel(logging.WARNING)
+        url = _url(where)
+        database = cls(url, max_group)
+        try:
+            if await database._revision() != schema.REVISION:
+                await _migrate(url)
+        except BaseException as error:
+            await database.dispose()
+            if isinstance(error, LocalError) or not isinstance(error, Exception):
+                raise
+            raise explain(error, database.name) from error
+        return database
+
+    async def read(
+        self, statement: Executable, values: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
+        """Return the rows `statement` selects; raises `StoreUnavailable`."""
+        try:
+            async with self._readers.connect() as connection:
+                return (await connection.execute(statement, values)).fetchall()
+        except UnicodeError:
+            return []  # Text that no row can hold is in no row.
+        except Exception as error:
+            raise explain(error, self.name) from error
+
+    async def write(self, steps: Sequence[Step], *, announces: bool = False) -> None:
+        """Commit `steps`, all or none; see `Writer.write`."""
+        await self._writer.write(steps, announces=announces)
+
+    async def dispose(self) -> None:
+        """Finish the writes that wait and close every connection. May be called twice."""
+        await self._writer.close()
+        await self._readers.dispose()
+        await self._engine.dispose()
+
+    async def _revision(self) -> str | None:
+        # On the engine that writes: a database we cannot write is found out now, not in a call.
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + BUSY_TIMEOUT
+        while True:
+            try:
+                async with self._engine.begin() as connection:
+                    return await connection.run_sync(_read_revision)
+            except OperationalError as error:
+                # Of two that turn a new file to WAL at once, SQLite lets one fail without waiting.
+                if not is_locked(error) or loop.time() >= patience:
+                    raise
+            await asyncio.sleep(RETRY)
+
+
+def _read_revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    # Changes nothing and needs the right to: SQLite begins a transaction on a read-only file, and
+    # a server that only follows another one begins it too.
+    connection.execute(text("DELETE FROM alembic_version WHERE 1 = 0"))
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+async def _migrate(url: URL) -> None:
+    def migrate() -> None:
+        from .migration import upgrade
+
+        upgrade(_writing_engine(url))
+
+    await asyncio.to_thread(migrate)
+
+
+def _url(where: Path | str) -> URL:
+    if isinstance(where, Path):
+        try:
+            where.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LocalError(f"the folder {where} cannot be made: {error.strerror}") from error
+        return URL.create(_DRIVERS["sqlite"], database=str(where / FILE_NAME))
+    try:
+        url = make_url(where)
+    except ArgumentError:
+        raise LocalError("the address of the database is not a URL") from None
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        raise LocalError("the database must be a file: several connections share it")
+    return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+
+
+def _writing_engine(url: URL) -> AsyncEngine:
+    engine = create_async_engine(url, hide_parameters=True, pool_size=1, max_overflow=0)
+    if url.get_backend_name() == "sqlite":
+        _set_pragmas(engine, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+        # The lock is taken at once: a transaction that reads first and then finds that somebody
+        # else has written since fails without waiting.
+        event.listen(engine.sync_engine, "begin", _begin_immediate)
+    return engine
+
+
+def _reading_engine(url: URL) -> AsyncEngine:
+    # Every read is one statement: a transaction around it would be two more round trips.
+    engine = create_async_engine(
+        url,
+        hide_parameters=True,
+        isolation_level="AUTOCOMMIT",
+        pool_size=READERS,
+        max_overflow=0,
+        pool_timeout=BUSY_TIMEOUT,
+        pool_reset_on_return=None,
+    )
+    if url.get_backend_name() == "sqlite":
+        _set_pragmas(engine, "query_only=ON")
+    return engine
+
+
+def _set_pragmas(engine: AsyncEngine, *pragmas: str) -> None:
+    def connected(connection: Any, _record: object) -> None:
+        # sqlite3 would begin transactions of its own otherwise, and not before every statement.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        # First, so that the others wait for a lock too.
+        for pragma in (f"busy_timeout={BUSY_TIMEOUT * 1000:.0f}", *pragmas):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", connected)
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

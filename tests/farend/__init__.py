@@ -1,0 +1,1 @@
+"""The other side of a test: talkers, callers, receivers of callbacks."""

@@ -1,0 +1,281 @@
+"""Every setting, with its type, its default and what it means. The defaults serve on loopback."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args
+from uuid import UUID
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from .values import (
+    HostPort,
+    Network,
+    PortRange,
+    SipListen,
+    bracketed,
+    is_ip,
+    parse_base_url,
+    parse_host,
+    parse_http_url,
+    parse_ip,
+    parse_network,
+)
+
+Permission = Literal["voice.recordings.list", "voice.recordings.get"]
+PERMISSIONS: Final[frozenset[Permission]] = frozenset(get_args(Permission))
+"""What an API key can be allowed to do (contract B2)."""
+
+DEFAULT_PROJECT: Final = UUID("00000000-0000-4000-8000-000000000001")
+DEFAULT_SPACE: Final = UUID("00000000-0000-4000-8000-000000000002")
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+"""A duration in seconds, at most a day."""
+
+
+def _listed(value: Any) -> Any:
+    """Let a list be one text, as the environment has it: `a, b` or YAML's own `[a, b]`."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        try:
+            return yaml.load(value, yaml.BaseLoader)
+        except yaml.YAMLError:
+            raise ValueError("must be a list, written [first, second]") from None
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+AsList = BeforeValidator(_listed)
+Secret = Annotated[SecretStr, Field(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sip(_Section):
+    """Where SIP is spoken."""
+
+    listen: Annotated[
+        tuple[Annotated[SipListen, PlainValidator(SipListen.parse)], ...],
+        AsList,
+        Field(min_length=1),
+    ] = (SipListen("udp", "127.0.0.1", 5060), SipListen("tcp", "127.0.0.1", 5060))
+    advertise: Annotated[str, PlainValidator(parse_host)] | None = None
+    """Host that peers are told in Contact and Via; None: the address listened on."""
+
+
+class Rtp(_Section):
+    """Where media goes."""
+
+    ports: Annotated[PortRange, PlainValidator(PortRange.parse)] = PortRange(10000, 19999)
+    advertise: Annotated[str, PlainValidator(parse_ip)] | None = None
+    """IP address that peers are told in SDP; None: as `Config.media_address` finds it."""
+
+
+class Http(_Section):
+    """Where the REST API is served, and under which URL others see it."""
+
+    listen: Annotated[HostPort, PlainValidator(HostPort.parse)] = HostPort("127.0.0.1", 8080)
+    public_url: Annotated[str, PlainValidator(parse_base_url)] | None = None
+    """Begins every recording's URL, without a final slash; None: `http://` and `listen`."""
+
+    @property
+    def base_url(self) -> str:
+        """What every URL we hand out begins with; no slash at its end."""
+        return self.public_url or f"http://{self.listen}"
+
+
+class ApiKey(_Section):
+    """A key to the REST API and what it opens."""
+
+    key: Secret
+    permissions: Annotated[frozenset[Permission], AsList] = PERMISSIONS
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"key": value} if isinstance(value, str) else value
+
+
+class Outbound(_Section):
+    """Where callbacks and fetches may go although the address is not a public one."""
+
+    allow: Annotated[tuple[Annotated[Network, PlainValidator(parse_network)], ...], AsList] = ()
+
+
+class Route(_Section):
+    """Which script a call gets: both patterns must match, `*` matches anything."""
+
+    to: Annotated[str, StringConstraints(min_length=1)]
+    """User of the request URI, without escapes, compared exactly (RFC 3261 19.1.4)."""
+    from_: Annotated[str, StringConstraints(min_length=1)] = Field(default="*", alias="from")
+    """User of the From header's URI."""
+    swml: Annotated[str, StringConstraints(min_length=1)] = Field(repr=False)
+    """A file, or an http(s) URL (which may hold a password: not in repr)."""
+    status_url: Annotated[str, PlainValidator(parse_http_url)] | None = Field(
+        default=None, repr=False
+    )
+    """Where the script's own errors are reported."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @property
+    def is_url(self) -> bool:
+        """Whether the script is fetched for every call rather than read from a file."""
+        return self.swml.lower().startswith(("http://", "https://"))
+
+    def matches(self, to: str, from_: str) -> bool:
+        """Tell whether a call to user `to` from user `from_` is this route's."""
+        return self.to in {"*", to} and self.from_ in {"*", from_}
+
+
+class Log(_Section):
+    """What the log looks like."""
+
+    format: Literal["json", "console", "auto"] = "auto"
+    """`auto`: console on a terminal, JSON elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    show_numbers: bool = False
+    """Whether phone numbers are written in full."""
+
+
+class Limits(_Section):
+    """What the server takes on before it says 503."""
+
+    max_calls: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    max_calls_per_second: Annotated[int, Field(ge=1, le=10_000)] = 200
+
+
+class RecordingDefaults(_Section):
+    """What holds for a recording unless its script says otherwise."""
+
+    default_max_length: Seconds = 14_400.0
+    """Seconds after which a recording without `max_length` ends."""
+
+
+class Callbacks(_Section):
+    """How long and how often delivery is tried."""
+
+    schedule: Annotated[tuple[Seconds, ...], AsList, Field(max_length=100)] = (
+        *(1.0, 5.0, 30.0, 120.0, 600.0, 3600.0),
+        *(7200.0,) * 9,
+    )
+    """Seconds to wait before each further attempt; after the last the callback is set aside."""
+    timeout: Seconds = 15.0
+    """Seconds an attempt may take."""
+
+
+class Config(BaseSettings):
+    """All settings. Made by `load`; made directly, it reads neither file nor environment."""
+
+    sip: Sip = Sip()
+    rtp: Rtp = Rtp()
+    http: Http = Http()
+    data_dir: Path = Path("data")
+    project_id: UUID = DEFAULT_PROJECT
+    space_id: UUID = DEFAULT_SPACE
+    api_keys: Annotated[tuple[ApiKey, ...], AsList] = ()
+    signing_key: Secret = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe(32)))
+    outbound: Outbound = Outbound()
+    routes: Annotated[tuple[Route, ...], AsList] = ()
+    log: Log = Log()
+    limits: Limits = Limits()
+    recording: RecordingDefaults = RecordingDefaults()
+    callbacks: Callbacks = Callbacks()
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", enable_decoding=False)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what is passed in and nothing else: `load` says where settings come from."""
+        return (init_settings,)
+
+    def route_for(self, to: str, from_: str) -> Route | None:
+        """Return the first route for a call to user `to` from user `from_`, if there is one."""
+        return next((route for route in self.routes if route.matches(to, from_)), None)
+
+    @property
+    def media_host(self) -> str:
+        """The IP address RTP sockets are bound to: the one SIP listens on first."""
+        return self.sip.listen[0].host
+
+    @property
+    def media_address(self) -> str:
+        """The IP address told in SDP."""
+        if self.rtp.advertise is not None:
+            return self.rtp.advertise
+        if self.sip.advertise is not None and is_ip(self.sip.advertise):
+            return self.sip.advertise
+        return self.media_host
+
+    def sip_host(self, listen: SipListen) -> str:
+        """Return the host told in Contact and Via for a socket, in brackets if it is IPv6."""
+        return bracketed(self.sip.advertise or listen.host)
+
+
+def contradictions(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield the key and the problem of settings that are each right but not together."""
+    for listen in config.sip.listen:
+        if listen.wildcard and config.sip.advertise is None:
+            yield (
+                "sip.advertise",
+                f"must be given, for sip.listen has {listen}, which names no address: "
+                "the address or host name your trunk reaches, for example 192.0.2.10",
+            )
+            break
+    if ip_address(config.media_address).is_unspecified and config.sip.advertise is not None:
+        yield (
+            "rtp.advertise",
+            "must be given, for sip.advertise is a name and SDP needs an address: "
+            "the IP address media is sent to, for example 192.0.2.10",
+        )
+    if config.http.listen.wildcard and config.http.public_url is None:
+        yield (
+            "http.public_url",
+            f"must be given, for http.listen {config.http.listen} names no address: "
+            "the URL applications reach, for example https://media.example.com",
+        )
+
+
+def keys() -> tuple[str, ...]:
+    """Return the name of every setting, such as `sip.listen` or `routes[].to`, in order."""
+    return tuple(_keys(Config, ""))
+
+
+def _keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        key = prefix + (field.alias or name)
+        inner = section_of(field.annotation)
+        if inner is None:
+            yield key
+        else:
+            yield from _keys(inner, f"{key}." if inner is field.annotation else f"{key}[].")
+
+
+def section_of(annotation: Any) -> type[BaseModel] | None:
+    """Return the section a field is, or is a list of; None for a plain value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := section_of(arg))), None)

@@ -1,0 +1,52 @@
+"""What every test can use: the `interop` marker and speech that people recorded."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts import interop_tools
+
+NOT_SPEECH = ("beep", "ascending-2tone", "descending-2tone", "silence", "tt-monkeys")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked `interop("sipp", ...)` where a tool it names is missing, or fail it.
+
+    Without names the marker asks for every tool.
+    """
+    for marker in item.iter_markers("interop"):
+        _need(*marker.args)
+
+
+def _need(*names: str) -> None:
+    absent = interop_tools.missing(names or interop_tools.TOOLS)
+    if not absent:
+        return
+    reason = interop_tools.sentence(absent)
+    if interop_tools.required():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def speech_files() -> tuple[Path, ...]:
+    """Recorded speech: wav, 16 bit, mono, 8000 Hz, each a second or longer, sorted by name."""
+    _need("speech")
+    second = 44 + 2 * 8000
+    return tuple(
+        path
+        for path in sorted(interop_tools.ASTERISK_SPEECH.rglob("*.wav"))
+        if not path.stem.startswith(NOT_SPEECH) and path.stat().st_size >= second
+    )
+
+
+@pytest.fixture(scope="session")
+def wideband_speech_files() -> tuple[Path, ...]:
+    """Recorded speech: wav, 16 bit, mono, 16000 Hz, sorted by name."""
+    _need("pocketsphinx")
+    return tuple(sorted(interop_tools.POCKETSPHINX_SPEECH.rglob("*.wav")))

@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mediaserver.config import PERMISSIONS, Config, HostPort, PortRange, SipListen, keys, load
+from mediaserver.errors import ConfigError
+from mediaserver.web import auth
+
+ROOT = Path(__file__).resolve().parent.parent
+Writer = Callable[[str], Path]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Writer:
+    def write(text: str) -> Path:
+        path = tmp_path / "server.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def problems_of(path: Path | None, env: dict[str, str] | None = None) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, env or {})
+    lines = str(caught.value).splitlines()
+    return {key: problem for key, _, problem in (line.partition(": ") for line in lines)}
+
+
+def test_without_a_file_the_server_serves_on_loopback() -> None:
+    config = load(None, {})
+    assert [str(listen) for listen in config.sip.listen] == [
+        "udp:127.0.0.1:5060",
+        "tcp:127.0.0.1:5060",
+    ]
+    assert config.http.base_url == "http://127.0.0.1:8080"
+    assert config.media_address == "127.0.0.1"
+    assert config.outbound.allow == ()
+    assert config.api_keys == ()
+    assert config.route_for("anybody", "anyone") is None
+
+
+def test_every_key_of_a_full_file_is_read(written: Writer, tmp_path: Path) -> None:
+    (tmp_path / "voicemail.yaml").write_text("version: 1.0.0")
+    config = load(
+        written(
+            """
+sip:
+  listen: [udp:0.0.0.0:5060, "tcp:[::1]:5061"]
+  advertise: 192.0.2.1
+rtp: {ports: 20000-20099, advertise: 192.0.2.2}
+http: {listen: 0.0.0.0:80, public_url: "https://media.example.com/"}
+data_dir: store
+project_id: 6d3a7a0c-0d52-4a0e-9c0a-3b1f0c9f2f11
+space_id: 6d3a7a0c-0d52-4a0e-9c0a-3b1f0c9f2f12
+api_keys:
+  - first-key
+  - {key: second-key, permissions: [voice.recordings.list]}
+signing_key: PSKtest1234567890abcdef
+outbound: {allow: [127.0.0.0/8, 192.0.2.7, "fd00::/8"]}
+routes:
+  - {to: +4930123456, from: 0800, swml: voicemail.yaml, status_url: "https://app.example.com/e"}
+  - {to: "*", swml: "https://app.example.com/swml"}
+log: {format: json, level: debug, show_numbers: yes}
+limits: {max_calls: 10, max_calls_per_second: 5}
+recording: {default_max_length: 60}
+callbacks: {schedule: [1, 2.5], timeout: 3}
+"""
+        ),
+        {},
+    )
+    assert config.sip.listen == (SipListen("udp", "0.0.0.0", 5060), SipListen("tcp", "::1", 5061))
+    assert config.rtp.ports == PortRange(20000, 20099)
+    assert config.rtp.ports.pairs == 50
+    assert config.media_address == "192.0.2.2"
+    assert config.http.listen == HostPort("0.0.0.0", 80)
+    assert config.http.base_url == "https://media.example.com"
+    assert config.data_dir == tmp_path / "store"
+    assert str(config.project_id).endswith("f11")
+    assert [len(key.permissions) for key in config.api_keys] == [2, 1]
+    assert config.signing_key.get_secret_value() == "PSKtest1234567890abcdef"
+    assert [str(net) for net in config.outbound.allow] == [
+        "127.0.0.0/8",
+        "192.0.2.7/32",
+        "fd00::/8",
+    ]
+    assert config.routes[0].swml == str(tmp_path / "voicemail.yaml")
+    assert config.routes[0].status_url == "https://app.example.com/e"
+    assert not config.routes[0].is_url
+    assert config.routes[1].is_url
+    assert config.log.show_numbers
+    assert config.limits.max_calls == 10
+    assert config.recording.default_max_length == 60
+    assert list(config.callbacks.schedule) == [1, 2.5]
+
+
+def test_a_phone_number_needs_no_quotes_to_stay_a_phone_number(written: Writer) -> None:
+    config = load(
+        written("routes: [{to: +4930123456, from: 0123, swml: 'http://192.0.2.1/s'}]"), {}
+    )
+    assert config.route_for("+4930123456", "0123") is config.routes[0]
+    assert config.route_for("4930123456", "0123") is None
+    assert config.route_for("+4930123456", "83") is None
+
+
+def test_the_first_route_that_matches_wins(written: Writer) -> None:
+    config = load(
+        written(
+            """
+routes:
+  - {to: sales, from: boss, swml: "http://h/1"}
+  - {to: sales, swml: "http://h/2"}
+  - {to: "*", from: boss, swml: "http://h/3"}
+  - {to: "*", swml: "http://h/4"}
+"""
+        ),
+        {},
+    )
+    calls = [("sales", "boss"), ("sales", "x"), ("y", "boss"), ("y", "x")]
+    assert [config.route_for(*call) for call in calls] == list(config.routes)
+
+
+def test_the_environment_wins_over_the_file(written: Writer) -> None:
+    config = load(
+        written("sip: {listen: [udp:127.0.0.1:5060], advertise: 192.0.2.1}\nlog: {level: info}"),
+        {
+            "MEDIASERVER_SIP__LISTEN": "udp:127.0.0.1:0, tcp:127.0.0.1:0",
+            "mediaserver_log__level": "debug",
+            "MEDIASERVER_API_KEYS": "[one, {key: two, permissions: [voice.recordings.get]}]",
+            "MEDIASERVER_CALLBACKS__SCHEDULE": "1,2,3",
+            "MEDIASERVER_LIMITS__MAX_CALLS": "7",
+            "MEDIASERVER_DATA_DIR": "elsewhere",
+        },
+    )
+    assert [listen.transport for listen in config.sip.listen] == ["udp", "tcp"]
+    assert config.sip.advertise == "192.0.2.1"
+    assert config.log.level == "debug"
+    assert [key.key.get_secret_value() for key in config.api_keys] == ["one", "two"]
+    assert list(config.callbacks.schedule) == [1, 2, 3]
+    assert config.limits.max_calls == 7
+    assert config.data_dir == Path("elsewhere")
+
+
+def test_every_problem_is_listed_with_its_key(written: Writer) -> None:
+    found = problems_of(
+        written(
+            """
+sip: {listen: [udp:127.0.0.1], advertis: x}
+rtp: {ports: 10001-20000}
+project_id: mine
+api_keys: [fine, {key: x, permissions: [voice.everything]}, {permissions: []}]
+log: {format: xml, show_numbers: perhaps}
+limits: {max_calls: 0, max_calls_per_second: many}
+recording: {default_max_length: .inf}
+outbound: {allow: 10.0.0.1/8}
+callbacks: 5
+signing_key: ""
+routes: [{from: x}]
+spcae_id: x
+"""
+        )
+    )
+    assert found["sip.listen[0]"].startswith("must end with a port")
+    assert found["sip.advertis"] == "is no setting; did you mean sip.advertise?"
+    assert "10002-19999" in found["rtp.ports"]
+    assert "UUID" in found["project_id"]
+    assert "voice.recordings.get" in found["api_keys[1].permissions[0]"]
+    assert found["api_keys[2].key"] == "must be given"
+    assert "json" in found["log.format"]
+    assert found["log.show_numbers"] == "must be true or false"
+    assert found["limits.max_calls"] == "must be 1 or more"
+    assert found["limits.max_calls_per_second"] == "must be a whole number"
+    assert found["recording.default_max_length"] == "must be a number"
+    assert "10.0.0.0/8 instead" in found["outbound.allow[0]"]
+    assert found["callbacks"] == "must be keys and values"
+    assert found["signing_key"] == "must not be empty"
+    assert found["routes[0].to"] == found["routes[0].swml"] == "must be given"
+    assert found["spcae_id"] == "is no setting; did you mean space_id?"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("sip: {listen: []}", "sip.listen"),
+        ("sip: {listen: [tls:127.0.0.1:5061]}", "sip.listen[0]"),
+        ("sip: {listen: ['udp:::1:5060']}", "sip.listen[0]"),
+        ("sip: {listen: [udp:example.com:5060]}", "sip.listen[0]"),
+        ("sip: {listen: [udp:127.0.0.1:65536]}", "sip.listen[0]"),
+        ("sip: {advertise: '192.0.2.1:5060'}", "sip.advertise"),
+        ("sip: {advertise: 0.0.0.0}", "sip.advertise"),
+        ("rtp: {ports: 10000}", "rtp.ports"),
+        ("rtp: {ports: 20000-10001}", "rtp.ports"),
+        ("rtp: {ports: 100-201}", "rtp.ports"),
+        ("rtp: {ports: 65000-70001}", "rtp.ports"),
+        ("rtp: {advertise: media.example.com}", "rtp.advertise"),
+        ("http: {listen: 8080}", "http.listen"),
+        ("http: {public_url: media.example.com}", "http.public_url"),
+        ("http: {public_url: 'https://h/?x=1'}", "http.public_url"),
+        ("outbound: {allow: [everything]}", "outbound.allow[0]"),
+        ("routes: [{to: '*', swml: no-such-file.yaml}]", "routes[0].swml"),
+        (
+            "routes: [{to: a, swml: 'http://h', status_url: 'ftp://h'}]",
+            "routes[0].status_url",
+        ),
+        ("callbacks: {schedule: [-1]}", "callbacks.schedule[0]"),
+        ("_env_file: x", "_env_file"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_key(written: Writer, text: str, key: str) -> None:
+    assert list(problems_of(written(text))) == [key]
+
+
+def test_listening_everywhere_needs_an_address_to_tell(written: Writer) -> None:
+    found = problems_of(written("sip: {listen: [udp:0.0.0.0:5060]}\nhttp: {listen: '[::]:8080'}"))
+    assert list(found) == ["sip.advertise", "http.public_url"]
+    named = written("sip: {listen: [udp:0.0.0.0:5060], advertise: sip.example.com}")
+    assert list(problems_of(named)) == ["rtp.advertise"]
+
+
+def test_what_was_written_as_a_secret_is_not_in_an_error_or_a_repr(written: Writer) -> None:
+    path = written(
+        """
+api_keys: [hush-api, {key: hush-limited, permissions: [hush-permission]}]
+signing_key: [hush-signing]
+routes: [{to: "*", swml: "ftp://u:hush-url@h", status_url: "u:hush-status@h"}]
+"""
+    )
+    assert "hush" not in str(problems_of(path))
+    good = written(
+        """
+api_keys: [hush-api]
+signing_key: hush-signing
+routes: [{to: "*", swml: "https://u:hush-url@h/s", status_url: "https://u:hush-status@h/e"}]
+"""
+    )
+    assert "hush" not in repr(load(good, {}))
+    assert "hush" not in str(problems_of(written("signing_key: hush\napi_keys: [hush\n")))
+
+
+def test_a_variable_that_was_meant_for_us_is_not_ignored() -> None:
+    found = problems_of(
+        None,
+        {
+            "MEDIASERVER_SIP__LISTN": "x",
+            "MEDIASERVER_PROJEKT_ID": "x",
+            "MEDIASERVER_SIP": "x",
+            "MEDIASERVER_WARP__SPEED": "9",
+        },
+    )
+    assert found["MEDIASERVER_SIP__LISTN"].endswith("did you mean MEDIASERVER_SIP__LISTEN?")
+    assert found["MEDIASERVER_PROJEKT_ID"].endswith("did you mean MEDIASERVER_PROJECT_ID?")
+    assert "MEDIASERVER_SIP__" in found["MEDIASERVER_SIP"]
+    assert found["MEDIASERVER_WARP__SPEED"] == "is no setting"
+
+
+def test_variables_that_kubernetes_sets_beside_a_service_are_ignored() -> None:
+    load(
+        None,
+        {
+            "MEDIASERVER_PORT": "tcp://10.0.0.1:8080",
+            "MEDIASERVER_SERVICE_HOST": "10.0.0.1",
+            "MEDIASERVER_PORT_8080_TCP_ADDR": "10.0.0.1",
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: 1\na: 2", "line 2: a is given twice"),
+        ("a: [", "line 1"),
+        ("- a", "must hold keys and values"),
+        ("? [a]\n: b", "not YAML"),
+        ("[" * 5000, "nested too deeply"),
+    ],
+)
+def test_a_file_that_is_no_settings_file_is_refused(
+    written: Writer, text: str, problem: str
+) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load(written(text), {})
+
+
+def test_a_file_that_is_missing_or_not_text_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read: No such file"):
+        load(tmp_path / "nowhere.yaml", {})
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load(tmp_path / "binary.yaml", {})
+
+
+def test_an_empty_value_leaves_the_default(written: Writer) -> None:
+    config = load(written("sip:\nrtp:\n  ports:\nsigning_key: null\ndata_dir: ~\n"), {})
+    assert config.sip == Config().sip
+    assert config.rtp == Config().rtp
+    assert load(written("# nothing\n"), {}).data_dir == Path("data")
+
+
+def test_a_server_without_a_signing_key_makes_one_for_itself() -> None:
+    first, second = Config().signing_key, Config().signing_key
+    assert first != second
+    assert len(first.get_secret_value()) >= 32
+
+
+@pytest.mark.parametrize("name", ["development", "production"])
+def test_the_files_in_config_are_valid(name: str) -> None:
+    config = load(ROOT / "config" / f"{name}.yaml", {})
+    assert config.routes
+    loopback = [str(net) for net in config.outbound.allow]
+    assert loopback == (["127.0.0.0/8", "::1/128"] if name == "development" else [])
+
+
+def test_every_setting_is_documented_and_every_documented_setting_exists() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    documented = re.findall(r"^\| `([a-z_.\[\]]+)` \|", text, re.MULTILINE)
+    assert sorted(documented) == sorted(keys())
+
+
+def test_the_permissions_of_the_settings_are_those_the_api_knows() -> None:
+    assert PERMISSIONS == auth.PERMISSIONS

@@ -1,0 +1,1 @@
+"""Calls: where signalling, media, recordings and documents meet."""

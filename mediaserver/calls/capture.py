@@ -1,0 +1,177 @@
+"""What is kept of a leg: its journal, and the recorders that watch for their ends.
+
+One capture listens to one media leg, whatever the number of recordings on it. While at least one
+runs, what the leg hears (`speak`) and what it is sent (`listen`) is appended to the leg's journal,
+at the positions of its line. A recording is a stretch of that journal: a *take*. What comes late
+is written over the silence that held its place, so the journal is right even where the voice
+detector had to decide without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Final
+
+from ..clock import Clock
+from ..errors import LocalError
+from ..recording.recorder import Recorder, Stop, StopRules
+from ..recording.resource import Direction, Span
+from ..recording.states import StopReason
+from .ports import JournalFile, Journals, MediaLeg
+
+FLUSH_EVERY: Final = 0.4
+"""Seconds of audio that a killed process may lose (robustness R1 allows 0.5)."""
+
+
+class Take:
+    """One recording in progress: where it began, and the promise of its end."""
+
+    def __init__(self, recorder: Recorder, start: int) -> None:
+        self.start = start
+        self.stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        self._recorder = recorder
+        self._fed = start
+
+    def hear(self, leg: MediaLeg, upto: int, decided: int) -> None:
+        """Give the recorder what became final up to `upto`, and the time up to `decided`."""
+        stop = None
+        if upto > self._fed:
+            if self._recorder.needs_audio:
+                stop = self._recorder.audio(leg.read(self._fed, upto), self._fed)
+            self._fed = upto
+        self._note(stop or self._recorder.clock(decided))
+
+    def press(self, digit: str, position: int) -> None:
+        """Give the recorder a DTMF key."""
+        self._note(self._recorder.digit(digit, position))
+
+    def end(self, reason: StopReason, position: int) -> None:
+        """End the take here, unless a rule ended it before."""
+        self._note(self._recorder.end(reason, max(position, self.start)))
+
+    def _note(self, stop: Stop | None) -> None:
+        if stop is not None and not self.stopped.done():
+            self.stopped.set_result(stop)
+
+
+class Capture:
+    """See the module. It is its leg's listener; keys nobody's rule wanted go to `keys`."""
+
+    def __init__(self, leg: MediaLeg, journals: Journals, clock: Clock) -> None:
+        self.folder = f"journals/{leg.id}"
+        """Where the leg's journal is, relative to the data folder."""
+        self._leg = leg
+        self._journals = journals
+        self._clock = clock
+        self._takes: list[Take] = []
+        self._speak: JournalFile | None = None
+        self._listen: JournalFile | None = None
+        self._first = 0
+        self._flushed = 0
+        self._flushed_at = 0.0
+        self._over = False
+        leg.listener = self
+
+    @property
+    def running(self) -> int:
+        """Number of takes in progress."""
+        return len(self._takes)
+
+    def start(self, rules: StopRules) -> Take:
+        """Begin a recording at the present position of the leg's line."""
+        start = self._leg.now()
+        if self._speak is None or self._listen is None:
+            self._open(start)
+        if not self._takes:
+            self._flushed = max(self._flushed, start)
+            self._leg.take_sent()
+            self._leg.keep_sent = True
+        take = Take(Recorder(rules, start, self._leg.rate), start)
+        self._takes.append(take)
+        return take
+
+    def finish(self, take: Take) -> Awaitable[None]:
+        """Let go of a take that stopped; done when all of it is in the journal's files."""
+        if take in self._takes:
+            if not self._over:
+                self._flush()
+            self._takes.remove(take)
+            self._leg.keep_sent = bool(self._takes)
+        return self._flushed_to_disk()
+
+    def span(self, take: Take, end: int | None = None) -> Span:
+        """Return the stretch of journal that a take covers."""
+        return Span(journal=self.folder, rate=self._leg.rate, start=take.start, end=end)
+
+    def hang_up(self, reason: StopReason = StopReason.HANGUP) -> None:
+        """End every take where the leg ends now, with the last packet that arrived.
+
+        Nothing is read from the leg after this: it may be closed, and its place given away.
+        """
+        if self._over:
+            return
+        end = self._leg.end()
+        placed, _, _ = self._leg.marks()
+        for take in list(self._takes):
+            take.hear(self._leg, placed, end)
+            take.end(reason, end)
+        self._flush()
+        self._over = True
+
+    def on_key(self, digit: str, position: int) -> None:
+        """Offer a key to every take."""
+        for take in self._takes:
+            take.press(digit, position)
+
+    def on_advance(self) -> None:
+        """Move every take on, and the journal from time to time."""
+        if not self._takes or self._over:
+            return
+        _, final, decided = self._leg.marks()
+        for take in self._takes:
+            take.hear(self._leg, final, decided)
+        if self._clock.monotonic() - self._flushed_at >= FLUSH_EVERY or self._leg.hurried():
+            self._flush()
+
+    async def close(self) -> None:
+        """Close the journal; the leg is done."""
+        for file in (self._speak, self._listen):
+            if file is not None:
+                await file.close()
+        self._speak = self._listen = None
+
+    def _open(self, first: int) -> None:
+        rate = self._leg.rate
+        wall_us = int(self._clock.time() * 1e6)
+        self._speak, self._listen = (
+            self._journals.create(self.folder, side, rate=rate, first=first, wall_us=wall_us)
+            for side in (Direction.SPEAK, Direction.LISTEN)
+        )
+        self._first = self._flushed = first
+
+    def _flush(self) -> None:
+        """Hand what is new on the line to the journal."""
+        self._flushed_at = self._clock.monotonic()
+        if self._speak is None or self._listen is None:
+            return
+        placed, _, _ = self._leg.marks()
+        late = self._leg.take_late()
+        start = self._flushed if late is None else max(self._first, min(late, self._flushed))
+        if placed > start:
+            self._speak.write(start, self._leg.read(start, placed))
+            self._flushed = placed
+        for position, samples in self._leg.take_sent():
+            if position >= self._first:
+                self._listen.write(position, samples)
+
+    async def _flushed_to_disk(self) -> None:
+        faults: list[LocalError] = []
+        for file in (self._speak, self._listen):
+            if file is not None:
+                try:
+                    await file.flushed()
+                except LocalError as error:
+                    faults.append(error)
+        if faults:
+            raise faults[0]

@@ -1,0 +1,85 @@
+"""The book of recordings: every state goes into it, with its announcement, in one transaction.
+
+A state that cannot be written because the database is busy, locked or gone for a while is written
+when it is back; the audio does not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from ..clock import Clock
+from ..errors import LocalError
+from ..recording.announcement import Announcement, Envelope, announce
+from ..recording.resource import Recording
+from ..recording.states import FINAL, State
+from .ports import RecordingStore
+
+RETRIES: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+"""Seconds between attempts to write a state; the last is repeated for as long as it takes."""
+
+log = structlog.get_logger(__name__)
+
+
+class Ledger:
+    """Writes the states of recordings and says them to whoever asked."""
+
+    def __init__(
+        self, store: RecordingStore, clock: Clock, download_url: Callable[[str], str]
+    ) -> None:
+        """`download_url` returns the address of a recording's audio, given its id."""
+        self._store = store
+        self._clock = clock
+        self.download_url = download_url
+
+    async def begin(self, recording: Recording, envelope: Envelope) -> Recording:
+        """Write a recording that has just started."""
+        return await self._write(recording, envelope, new=True)
+
+    async def change(self, recording: Recording, envelope: Envelope) -> Recording:
+        """Write a recording's next state."""
+        return await self._write(recording, envelope, new=False)
+
+    async def _write(self, recording: Recording, envelope: Envelope, *, new: bool) -> Recording:
+        recording, said = self._announce(recording, envelope)
+        write = self._store.add if new else self._store.save
+        attempt = 0
+        while True:
+            try:
+                await write(recording, said)
+            except LocalError as error:
+                delay = RETRIES[min(attempt, len(RETRIES) - 1)]
+                attempt += 1
+                log.error(
+                    "recording state not yet written",
+                    recording_id=recording.id,
+                    state=recording.state,
+                    error=str(error),
+                    retry_in=delay,
+                )
+                await asyncio.sleep(delay)
+            else:
+                break
+        if recording.state in FINAL:
+            log.info(
+                "recording ended",
+                recording_id=recording.id,
+                state=recording.state,
+                reason=recording.stop_reason,
+            )
+        return recording
+
+    def _announce(
+        self, recording: Recording, envelope: Envelope
+    ) -> tuple[Recording, list[Announcement]]:
+        if recording.status_url is None or recording.state is State.RENDERING:
+            return recording, []
+        recording = replace(recording, sequence=recording.sequence + 1)
+        now = int(self._clock.time() * 1e6)
+        said = announce(recording, envelope, self.download_url(recording.id), now)
+        return recording, [said] if said else []

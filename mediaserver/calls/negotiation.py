@@ -1,0 +1,73 @@
+"""Offers and answers of one call: SDP on one side, its media leg on the other (RFC 3264)."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from typing import Final
+
+from ..errors import PeerError
+from ..sdp.codec import PCMA, PCMU, TELEPHONE_EVENT
+from ..sdp.description import SessionDescription
+from ..sdp.negotiation import AudioSession, LocalAudio, make_answer, make_offer, read_answer
+from .ports import MediaLeg
+
+CODECS: Final = (PCMU, PCMA, TELEPHONE_EVENT)
+"""What this server speaks, best first."""
+
+
+class Negotiation:
+    """Answers the far end's offers for one leg, and makes ours when it brings none."""
+
+    def __init__(self, leg: MediaLeg, signalling_host: str) -> None:
+        """`signalling_host` is where the far end's SIP comes from; its RTP may come from there."""
+        host, port = leg.address
+        self._leg = leg
+        self._signalling_host = signalling_host
+        self._local = LocalAudio(
+            address=host, port=port, codecs=CODECS, session_id=secrets.randbits(31)
+        )
+        self._said: SessionDescription | None = None
+        self._offered: SessionDescription | None = None
+
+    def respond(self, offer: bytes) -> bytes:
+        """Return what answers `offer`, an SDP body; empty means: make an offer of our own.
+
+        The leg follows the answer at once. Raises PeerError (400, 488) and changes nothing when
+        the offer cannot be accepted.
+        """
+        if not offer:
+            self._offered = make_offer(self._local, self._said)
+            self._said = self._offered
+            return str(self._offered).encode()
+        description = SessionDescription.parse(offer)
+        answer, session = make_answer(description, self._local, self._said)
+        self._check_reachable(session)
+        self._said = answer
+        self._leg.connect(session, self._signalling_host)
+        return str(answer).encode()
+
+    def accept(self, answer: bytes) -> None:
+        """Take the far end's answer to our offer; PeerError if it does not fit."""
+        if self._offered is None:
+            return
+        offered, self._offered = self._offered, None
+        session = read_answer(offered, SessionDescription.parse(answer), self._local)
+        self._check_reachable(session)
+        self._leg.connect(session, self._signalling_host)
+
+    def offer(self) -> bytes:
+        """Return an offer of ours, for a call we make."""
+        return self.respond(b"")
+
+    def _check_reachable(self, session: AudioSession) -> None:
+        """Refuse an address that this leg's socket cannot send to."""
+        if session.remote_rtp is None:
+            return
+        host = session.remote_rtp[0]
+        try:
+            remote = ipaddress.ip_address(host)
+        except ValueError:
+            raise PeerError(488, "the connection address in SDP must be an IP address") from None
+        if remote.version != ipaddress.ip_address(self._leg.address[0]).version:
+            raise PeerError(488, "this server's media address is of the other IP version")

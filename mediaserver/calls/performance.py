@@ -1,0 +1,114 @@
+"""Carrying out the steps of a document on a call."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ..audio.tones import beep
+from ..errors import PeerError
+from ..recording.recorder import StopRules
+from ..recording.resource import Direction, Format, Source
+from ..recording.states import SWML_RESULT
+from ..swml.actions import Action, Answer, Finished, Hangup, Play, Record, Sleep
+from ..swml.interpreter import Interpreter
+from .clips import amplify
+from .recording import RecordingOrder
+
+if TYPE_CHECKING:
+    from .call import Call
+
+_HANGUP_STATUS = {"busy": 486, "decline": 603, "hangup": 480}
+
+
+class Performance:
+    """Asks the interpreter for the next action, carries it out, tells what came of it."""
+
+    def __init__(self, call: Call, interpreter: Interpreter) -> None:
+        self._call = call
+        self._interpreter = interpreter
+        self._deadline: asyncio.TimerHandle | None = None
+
+    async def run(self) -> None:
+        """Go through the document to its end; the call hangs up after the last step."""
+        try:
+            while True:
+                action = self._interpreter.next()
+                if isinstance(action, Finished):
+                    self._call.hang_up("hangup")
+                    return
+                self._interpreter.complete(await self._perform(action))
+        finally:
+            if self._deadline is not None:
+                self._deadline.cancel()
+
+    async def _perform(self, action: Action) -> dict[str, Any]:
+        """Carry out one action; return the variables it sets."""
+        match action:
+            case Answer():
+                await self._answer(action.max_duration)
+            case Play():
+                return await self._play(action)
+            case Record():
+                return await self._record(action)
+            case Sleep():
+                await self._sleep(action.seconds)
+            case Hangup():
+                status = _HANGUP_STATUS.get(action.reason, 480)
+                self._call.hang_up(action.reason, status=status)
+                await self._call.unless_over(asyncio.get_running_loop().create_future())
+        return {}
+
+    async def _answer(self, max_duration: float) -> None:
+        await self._call.answer()
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().call_later(
+                max_duration, self._call.hang_up, "max_duration"
+            )
+
+    async def _play(self, action: Play) -> dict[str, Any]:
+        call = self._call
+        await call.answer()
+        assert call.media is not None
+        for url in action.urls:
+            try:
+                samples = await call.unless_over(call.services.clips.load(url, call.media.rate))
+            except PeerError as error:
+                call.log.warning("nothing to play", url=url, error=error.reason)
+                continue
+            await call.unless_over(call.media.play(amplify(samples, action.volume)))
+        return {}
+
+    async def _record(self, action: Record) -> dict[str, Any]:
+        call = self._call
+        await call.answer()
+        assert call.media is not None
+        if action.beep:
+            await call.unless_over(call.media.play(beep(call.media.rate)))
+        longest = call.services.max_recording
+        order = RecordingOrder(
+            rules=StopRules(
+                terminators=action.terminators,
+                initial_timeout=action.initial_timeout,
+                end_silence_timeout=action.end_silence_timeout,
+                max_length=min(action.max_length or longest, longest),
+                input_sensitivity=action.input_sensitivity,
+            ),
+            format=Format(action.format),
+            direction=Direction(action.direction),
+            stereo=action.stereo,
+            status_url=action.status_url,
+            source=Source.RECORD_ACTION,
+        )
+        recording = await call.record(order)
+        return {
+            "record_url": call.services.ledger.download_url(recording.id),
+            "record_result": SWML_RESULT[recording.state],
+        }
+
+    async def _sleep(self, seconds: float | None) -> None:
+        """Wait; None waits until the call ends."""
+        if seconds is None:
+            await self._call.unless_over(asyncio.get_running_loop().create_future())
+        else:
+            await self._call.unless_over(asyncio.sleep(seconds))

@@ -1,0 +1,66 @@
+"""After a restart: every recording that was not finished is completed from its journal."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from ..errors import LocalError
+from ..recording.announcement import Envelope
+from ..recording.resource import Recording
+from ..recording.states import State, StopReason
+from .recording import RecordingRun
+from .services import Services
+
+log = structlog.get_logger(__name__)
+
+
+async def recover(
+    recordings: Sequence[Recording], services: Services, journal_end: Callable[[str], int]
+) -> None:
+    """Complete `recordings`; `journal_end` returns the last position a leg's journal holds.
+
+    A recording that was running ends where its journal ends. LocalError from `journal_end` (no
+    journal, a damaged one) leaves a recording of no length, which then fails with that reason.
+    """
+    for recording in recordings:
+        run = RecordingRun(
+            services.ledger,
+            services.renderer,
+            services.clock,
+            Envelope(
+                project_id=recording.project_id,
+                space_id=services.identity.space_id,
+                node_id=services.identity.node_id,
+                session_id=str(uuid.uuid4()),
+            ),
+            services.data_dir,
+        )
+        if recording.state is State.RENDERING:
+            done = await run.render(recording)
+        else:
+            done = await run.complete(await _end(recording, journal_end))
+        log.info("recording recovered", recording_id=done.id, state=done.state)
+
+
+async def _end(recording: Recording, journal_end: Callable[[str], int]) -> Recording:
+    """Return a recording that was cut off, ended where its journal ends."""
+    span = recording.span
+    try:
+        end = await asyncio.to_thread(journal_end, span.journal)
+    except LocalError as error:
+        log.error("journal unusable", recording_id=recording.id, error=str(error))
+        end = span.start
+    end = max(end, span.start)
+    length = (end - span.start) * 1_000_000 // span.rate
+    return recording.become(
+        State.RENDERING,
+        span=replace(span, end=end),
+        ended_at=recording.started_at + length,
+        duration_us=length,
+        stop_reason=StopReason.RESTART,
+    )

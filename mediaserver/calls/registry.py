@@ -1,0 +1,152 @@
+"""All calls of the server: who is let in, which call an event belongs to, and the end of all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from ..errors import PeerError
+from ..sip.events import (
+    Cancelled,
+    Ended,
+    Established,
+    Event,
+    InfoReceived,
+    Invited,
+    Reinvited,
+)
+from ..sip.uri import SipUri
+from .call import Call
+from .services import Services
+
+RETRY_AFTER: Final = 5
+"""Seconds a refused caller is asked to wait."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which document a call gets, and who hears of faults in it."""
+
+    swml: str
+    status_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How many calls there may be at once, and how many new ones in any second."""
+
+    calls: int
+    calls_per_second: int
+
+
+class Registry:
+    """Makes a `Call` of every INVITE that is let in, and passes events on to it."""
+
+    def __init__(
+        self, services: Services, route: Callable[[str, str], Route | None], admission: Admission
+    ) -> None:
+        """`route` returns the route for the users of the request URI and of From, or None."""
+        self._services = services
+        self._route = route
+        self._admission = admission
+        self._calls: dict[str, Call] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lately: deque[float] = deque()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.draining = False
+        self.total = 0
+        """Calls let in since the start."""
+
+    @property
+    def active(self) -> int:
+        """Calls whose document is being carried out, or whose recordings are being finished."""
+        return len(self._tasks)
+
+    def handle(self, event: Event) -> None:
+        """Take an event of the SIP agent."""
+        if isinstance(event, Invited):
+            self._invited(event)
+            return
+        call = self._calls.get(event.session.id)
+        if call is None:
+            if isinstance(event, Reinvited):
+                self._services.signalling.reject(event.session, 481)
+            return
+        match event:
+            case Established():
+                call.acknowledged(event)
+            case Reinvited():
+                call.renegotiate(event)
+            case InfoReceived():
+                call.info(event)
+            case Cancelled():
+                call.over("cancel")
+            case Ended():
+                call.over(event.cause.value)
+
+    async def drain(self, grace: float) -> None:
+        """Let no call in any more; wait `grace` seconds for the calls there are, then end them."""
+        self.draining = True
+        try:
+            async with asyncio.timeout(grace):
+                await self._empty.wait()
+        except TimeoutError:
+            log.warning("calls ended by shutdown", calls=len(self._calls))
+            for call in list(self._calls.values()):
+                call.hang_up("shutdown", status=503)
+            await self._empty.wait()
+
+    def _invited(self, event: Invited) -> None:
+        signalling = self._services.signalling
+        if self.draining or not self._admits():
+            signalling.reject(event.session, 503, retry_after=RETRY_AFTER)
+            return
+        route = self._route(_user(event.request.uri), _user(str(event.request.from_.uri)))
+        if route is None:
+            log.warning("no route for call", callee=_user(event.request.uri))
+            signalling.reject(event.session, 404)
+            return
+        self._lately.append(self._services.clock.monotonic())
+        self.total += 1
+        call = Call(self._services, event.session, event.request)
+        self._calls[event.session.id] = call
+        task = asyncio.create_task(call.run(route.swml, route.status_url))
+        self._tasks.add(task)
+        self._empty.clear()
+        task.add_done_callback(lambda done: self._done(done, event.session.id))
+
+    def _done(self, task: asyncio.Task[None], session_id: str) -> None:
+        self._tasks.discard(task)
+        self._calls.pop(session_id, None)
+        if not self._tasks:
+            self._empty.set()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("call task failed", exc_info=task.exception())
+
+    def _admits(self) -> bool:
+        now = self._services.clock.monotonic()
+        while self._lately and self._lately[0] <= now - 1.0:
+            self._lately.popleft()
+        return (
+            len(self._tasks) < self._admission.calls
+            and len(self._lately) < self._admission.calls_per_second
+        )
+
+
+def _user(uri: str) -> str:
+    """Return the user part of a SIP URI, or of a tel URI its number; empty if there is none."""
+    scheme, _, rest = uri.partition(":")
+    if scheme.lower() == "tel":
+        return rest.partition(";")[0]
+    try:
+        return SipUri.parse(uri).user_text or ""
+    except PeerError:
+        return ""

@@ -1,0 +1,40 @@
+"""What every call of a server shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..clock import Clock
+from .clips import Clips
+from .documents import Documents
+from .ledger import Ledger
+from .ports import CallStore, Journals, MediaEngine, Outbox, Renderer, Signalling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who this server says it is in documents and callbacks (contract A2)."""
+
+    project_id: str
+    space_id: str
+    node_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The collaborators of a call."""
+
+    signalling: Signalling
+    media: MediaEngine
+    journals: Journals
+    renderer: Renderer
+    ledger: Ledger
+    outbox: Outbox
+    calls: CallStore
+    documents: Documents
+    clips: Clips
+    clock: Clock
+    identity: Identity
+    data_dir: str
+    max_recording: float
+    """Seconds after which any recording ends, whatever its document says."""

@@ -19,7 +19,7 @@ from ..errors import LocalError, PeerError
 from ..recording.announcement import Announcement, Envelope
 from ..recording.resource import Recording
 from ..recording.states import StopReason
-from ..sip.events import Established, InfoReceived, Reinvited
+from ..sip.events import Established, InfoReceived, ReinviteAcknowledged, Reinvited
 from ..sip.message import Request
 from ..sip.session import Session
 from ..swml.document import Document
@@ -90,7 +90,7 @@ class Call:
         self._over.set_result(cause)
         self._let_go()
 
-    def acknowledged(self, event: Established) -> None:
+    def acknowledged(self, event: Established | ReinviteAcknowledged) -> None:
         """Take the ACK, with the answer to our offer if we made one."""
         try:
             if event.body and self._negotiation is not None:
@@ -170,7 +170,8 @@ class Call:
         """Wait for `step`; CallOver if the call ends first, and then the step is cancelled."""
         task = asyncio.ensure_future(step)
         try:
-            await asyncio.wait({task, self._over}, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {task, self._over}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
             raise CallOver

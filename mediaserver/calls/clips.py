@@ -75,8 +75,9 @@ def amplify(samples: NDArray[np.int16], decibels: float) -> NDArray[np.int16]:
     """Return samples louder or softer by `decibels`, cut off at full scale."""
     if decibels == 0:
         return samples
-    louder = np.rint(samples * 10 ** (decibels / 20))
-    return np.clip(louder, -32768, 32767).astype(np.int16)
+    louder: NDArray[np.float64] = np.rint(samples * 10 ** (decibels / 20))
+    clipped: NDArray[np.int16] = np.clip(louder, -32768, 32767).astype(np.int16)
+    return clipped
 
 
 def _seconds(text: str, source: str) -> float:

@@ -18,6 +18,7 @@ from ..sip.events import (
     Event,
     InfoReceived,
     Invited,
+    ReinviteAcknowledged,
     Reinvited,
 )
 from ..sip.uri import SipUri
@@ -81,7 +82,7 @@ class Registry:
                 self._services.signalling.reject(event.session, 481)
             return
         match event:
-            case Established():
+            case Established() | ReinviteAcknowledged():
                 call.acknowledged(event)
             case Reinvited():
                 call.renegotiate(event)

@@ -1,1 +1,1 @@
-"""Recordings: their states, when they stop, the journal they are kept in and the files made of it."""
+"""Recordings: their states, when they stop, the journal, and the files made of it."""

@@ -96,3 +96,8 @@ class Recording:
     def channels(self) -> int:
         """How many channels its files have."""
         return 2 if self.stereo else 1
+
+
+def audio_path(recording_id: str, format: Format) -> str:
+    """Return where a recording's file is, relative to the data folder: made of its id alone."""
+    return f"recordings/{recording_id[:2]}/{recording_id}.{format.value}"

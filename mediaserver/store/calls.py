@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
+from mediaserver.calls.resource import CallRecord
 from mediaserver.recording.announcement import Announcement
 
 from . import schema
 from .database import Database
 from .outbox import enqueue
 from .writer import Change, Step
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallRecord:
-    """A call as it is kept. Instants are integer microseconds since 1970-01-01 UTC."""
-
-    id: str
-    project_id: str
-    direction: str
-    from_: str
-    to: str
-    sip_call_id: str
-    """As the peer sent it: for people and logs, never part of a path."""
-    created_at: int
-    answered_at: int | None = None
-    ended_at: int | None = None
-    end_reason: str | None = None
-
 
 _TABLE: Final = schema.calls
 _KEPT: Final = ("answered_at", "ended_at", "end_reason")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import LocalError
 from ..recording.journal import JournalHeader, create, offset
+from ..recording.resource import Direction
 
 MAX_QUEUED: Final = 256 << 20
 """Bytes that may wait for the disk: some ten seconds of 1,500 calls."""
@@ -51,7 +52,7 @@ class JournalFile:
         """Wait until all that was queued is in the file; LocalError if it could not be written."""
         await self._writer.barrier()
         if self._fault is not None:
-            raise LocalError(f"cannot write the journal {self._path}: {self._fault}")
+            raise LocalError(self._fault)
 
     async def close(self) -> None:
         """Close the file once everything queued is in it; LocalError as for `flushed`."""
@@ -60,10 +61,9 @@ class JournalFile:
 
     def _create(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._fd = create(self._path, self._header)
-        except OSError as error:
-            self._fault = error.strerror or str(error)
+        except LocalError as error:
+            self._fault = str(error)
 
     def _write(self, position: int, data: bytes) -> None:
         try:
@@ -73,7 +73,7 @@ class JournalFile:
                     done = os.pwrite(self._fd, view, at)
                     view, at = view[done:], at + done
         except OSError as error:
-            self._fault = error.strerror or str(error)
+            self._fault = f"cannot write the journal {self._path}: {error.strerror}"
         finally:
             self._writer.release(len(data))
 
@@ -95,11 +95,15 @@ class JournalWriter:
         self._thread.start()
 
     def create(
-        self, folder: str, direction: str, *, rate: int, first: int, wall_us: int
+        self, folder: str, direction: Direction, *, rate: int, first: int, wall_us: int
     ) -> JournalFile:
         """Create the journal of one direction; `folder` is made of the leg's id alone."""
         header = JournalHeader(
-            leg_id=Path(folder).name, direction=direction, rate=rate, first=first, wall_us=wall_us
+            leg_id=Path(folder).name,
+            direction=direction,
+            rate=rate,
+            first=first,
+            wall_us=wall_us,
         )
         return JournalFile(self, self._data_dir / folder / f"{direction}.journal", header)
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from mediaserver.recording.announcement import Announcement
-from mediaserver.store.calls import CallRecord, Calls
+from mediaserver.calls.resource import CallRecord
+from mediaserver.store.calls import Calls
 from mediaserver.store.database import Database
 from mediaserver.store.faults import StoreConflict
 from mediaserver.store.outbox import Outbox

@@ -1,0 +1,307 @@
+"""The composition root: builds, starts, drains and stops every part of a server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import uuid
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from .calls.clips import Clips
+from .calls.documents import Documents
+from .calls.ledger import Ledger
+from .calls.recovery import recover
+from .calls.registry import Admission, Registry, Route
+from .calls.services import Identity, Services
+from .clock import Clock, SystemClock
+from .config import Config
+from .errors import LocalError
+from .net.locate import DnsLookup, Locator
+from .net.media import MediaEngine
+from .net.ports import PortPool
+from .net.signalling import Signalling, bracketed, contact_for
+from .net.sip import ListenAddress, SipEndpoint
+from .recording.journal import open_journal
+from .recording.resource import Format, audio_path
+from .sip.agent import Agent, AgentLimits
+from .sip.events import Event
+from .sip.hop import Transport
+from .store.calls import Calls
+from .store.database import Database
+from .store.files import Files
+from .store.journals import JournalWriter
+from .store.outbox import Outbox
+from .store.recordings import Recordings
+from .store.renderer import Renderer
+from .web.auth import ApiKey, ApiKeys
+from .web.delivery import Delivery
+from .web.health import Health
+from .web.links import download_url
+from .web.outbound import Fetched, Fetcher, OutboundGuard, Poster
+from .web.schedule import Schedule
+from .web.server import Deps, WebServer, build_app
+from .web.signatures import Signer
+
+GRACE: Final = 90.0
+"""Seconds that calls are given to end when the server is told to stop."""
+
+SPARE_LEGS: Final = 64
+"""Places beyond the calls there may be: for those that are just ending."""
+
+LAST_CALLBACKS: Final = 5.0
+"""Seconds that the last callbacks are given to arrive; those that do not go out after a restart."""
+
+log = structlog.get_logger(__name__)
+
+
+class Server:
+    """A whole server. `start` it, and `stop` it when done; it starts once."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self._stack = contextlib.AsyncExitStack()
+        self._data_dir = config.data_dir.absolute()
+        self._public_url = ""
+        self._ready: Registry | None = None
+
+    async def start(self) -> None:
+        """Take the ports and begin; LocalError with one sentence when something is in the way."""
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def _start(self) -> None:
+        config = self.config
+        try:
+            self._data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LocalError(f"data_dir: {self._data_dir}: {error.strerror}") from None
+        # Sockets first: a busy port is found before anything is touched.
+        web = WebServer(config.http.listen.host, config.http.listen.port)
+        self._stack.push_async_callback(web.stop)
+        host, port = web.bind()
+        self._public_url = config.http.public_url or f"http://{bracketed(host)}:{port}"
+        self._open_media()
+        await self._open_sip()
+        await self._open_store()
+        self._open_outbound()
+        services = self._services()
+        self._registry = Registry(services, self._find_route, self._admission())
+        await web.start(build_app(self._web_deps()))
+        self._delivery.start()
+        self._stack.push_async_callback(self._delivery.stop)
+        self._recovery = asyncio.create_task(
+            recover(await self._recordings.unfinished(), services, self._journal_end)
+        )
+        self.media.start()
+        self._ready = self._registry
+        self.sip.agent.draining = False
+        log.info(
+            "serving",
+            sip=[str(address) for address in self.sip.bound],
+            http=self._public_url,
+            data_dir=str(self._data_dir),
+            routes=len(config.routes),
+        )
+
+    async def stop(self, grace: float = GRACE) -> None:
+        """Let no new call in, wait for those there are, end the rest, and close everything."""
+        log.info("stopping", calls=self._registry.active, grace=grace)
+        self.sip.agent.draining = True
+        await self._registry.drain(grace)
+        await self._recovery
+        await self._last_callbacks()
+        await self._stack.aclose()
+        log.info("stopped", calls=self._registry.total)
+
+    @property
+    def public_url(self) -> str:
+        """What every URL of this server begins with."""
+        return self._public_url
+
+    @property
+    def registry(self) -> Registry:
+        """The calls."""
+        return self._registry
+
+    def _open_media(self) -> None:
+        config = self.config
+        ports = config.rtp.ports
+        pool = PortPool(config.media_host, ports.first, ports.last)
+        self.media = MediaEngine(
+            pool,
+            self.clock,
+            advertise=config.media_address,
+            capacity=min(config.limits.max_calls, ports.pairs) + SPARE_LEGS,
+        )
+        self._stack.callback(self.media.stop)
+
+    async def _open_sip(self) -> None:
+        """Listen, and refuse calls until everything else is there."""
+        config = self.config
+        agent = Agent(
+            contact=contact_for(config.sip.advertise),
+            token=lambda: secrets.token_hex(8),
+            limits=AgentLimits(max_sessions=config.limits.max_calls + SPARE_LEGS),
+        )
+        agent.draining = True
+        self.sip = SipEndpoint(agent, self._hear, clock=self.clock)
+        await self.sip.start(
+            [
+                ListenAddress(Transport(x.transport.upper()), x.host, x.port)
+                for x in config.sip.listen
+            ]
+        )
+        self._stack.push_async_callback(self.sip.stop)
+        locator = Locator(DnsLookup(), self.sip.hop_to, secrets.SystemRandom().random)
+        self._signalling = Signalling(self.sip, locator)
+
+    def _hear(self, event: Event) -> None:
+        if self._ready is not None:
+            self._ready.handle(event)
+
+    async def _open_store(self) -> None:
+        self._database = await Database.open(self._data_dir)
+        self._stack.push_async_callback(self._database.dispose)
+        self._recordings = Recordings(self._database)
+        self._outbox = Outbox(self._database)
+        self._files = Files(self._data_dir)
+        self._journals = JournalWriter(self._data_dir)
+        self._stack.callback(self._journals.close)
+        self._renderer = Renderer()
+        self._stack.push_async_callback(self._renderer.close)
+        self._renderer.start()
+
+    def _open_outbound(self) -> None:
+        config = self.config
+        guard = OutboundGuard(config.outbound.allow)
+        self._stack.push_async_callback(guard.close)
+        self._signer = Signer(config.signing_key.get_secret_value())
+        self._fetcher = _SignedFetcher(Fetcher(guard), self._signer)
+        self._stack.push_async_callback(self._fetcher.close)
+        poster = Poster(guard)
+        self._stack.push_async_callback(poster.close)
+        self._delivery = Delivery(
+            self._outbox,
+            poster,
+            self._signer,
+            Schedule(config.callbacks.schedule, secrets.SystemRandom().random),
+            self.clock,
+            config.callbacks.timeout,
+        )
+
+    def _services(self) -> Services:
+        config = self.config
+        return Services(
+            signalling=self._signalling,
+            media=self.media,
+            journals=self._journals,
+            renderer=self._renderer,
+            ledger=Ledger(
+                self._recordings, self.clock, lambda id: download_url(self._public_url, id)
+            ),
+            outbox=self._outbox,
+            calls=Calls(self._database),
+            documents=Documents(self._fetcher),
+            clips=Clips(self._fetcher, self._own_recording),
+            clock=self.clock,
+            identity=Identity(
+                project_id=str(config.project_id),
+                space_id=str(config.space_id),
+                node_id=str(uuid.uuid5(uuid.NAMESPACE_DNS, socket.gethostname())),
+            ),
+            data_dir=str(self._data_dir),
+            max_recording=config.recording.default_max_length,
+        )
+
+    def _web_deps(self) -> Deps:
+        config = self.config
+        return Deps(
+            project_id=str(config.project_id),
+            public_url=self._public_url,
+            signing_key=config.signing_key.get_secret_value(),
+            keys=ApiKeys(
+                ApiKey(key.key.get_secret_value(), key.permissions) for key in config.api_keys
+            ),
+            recordings=self._recordings,
+            files=self._files,
+            health=lambda: Health("draining" if self._registry.draining else "ok"),
+            clock=self.clock,
+        )
+
+    def _admission(self) -> Admission:
+        limits = self.config.limits
+        return Admission(calls=limits.max_calls, calls_per_second=limits.max_calls_per_second)
+
+    def _find_route(self, to: str, from_: str) -> Route | None:
+        route = self.config.route_for(to, from_)
+        return Route(route.swml, route.status_url) if route else None
+
+    def _journal_end(self, folder: str) -> int:
+        """Return the last position the journal of a leg holds."""
+        path = self._data_dir / folder
+        with (
+            open_journal(path / "speak.journal") as speak,
+            open_journal(path / "listen.journal") as listen,
+        ):
+            return max(speak.end, listen.end)
+
+    def _own_recording(self, url: str) -> Path | None:
+        """Return the file behind a download address of this server, None for any other address."""
+        prefix = download_url(self._public_url, "X").partition("X")[0]
+        if not url.startswith(prefix):
+            return None
+        recording_id = url[len(prefix) :].partition("/")[0]
+        for extension in Format:
+            try:
+                path = self._files.resolve(audio_path(recording_id, extension))
+            except LocalError:
+                return None
+            if path.is_file():
+                return path
+        return None
+
+    async def _last_callbacks(self) -> None:
+        """Give what was announced last a moment to arrive."""
+        with contextlib.suppress(LocalError, TimeoutError):
+            async with asyncio.timeout(LAST_CALLBACKS):
+                # The outbox tells when it gets something, not when it is empty.
+                while await self._outbox.due(int(self.clock.time() * 1e6), 1):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+
+
+class _SignedFetcher:
+    """Fetches documents and media, every POST signed (contract A11)."""
+
+    def __init__(self, fetcher: Fetcher, signer: Signer) -> None:
+        self._fetcher = fetcher
+        self._signer = signer
+
+    async def get(self, url: str, *, max_bytes: int, timeout: float) -> Fetched:  # noqa: ASYNC109
+        """See `Fetcher.get`."""
+        return await self._fetcher.get(url, max_bytes=max_bytes, timeout=timeout)
+
+    async def post(
+        self,
+        url: str,
+        *,
+        body: bytes,
+        max_bytes: int,
+        timeout: float,  # noqa: ASYNC109
+    ) -> Fetched:
+        """See `Fetcher.post`."""
+        return await self._fetcher.post(
+            url, body, max_bytes=max_bytes, timeout=timeout, signer=self._signer
+        )
+
+    async def close(self) -> None:
+        """See `Fetcher.close`."""
+        await self._fetcher.close()

@@ -1,0 +1,48 @@
+"""`mediaserver check-config`: is this configuration right?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..config import Config, load
+from ..errors import ConfigError
+from ..swml.document import load as load_document
+from ..swml.errors import ScriptError
+
+
+def check_config(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="The YAML file; without it the defaults are checked."),
+    ] = None,
+) -> None:
+    """Check a configuration and the documents its routes name, and say what it amounts to."""
+    settings = load(config, os.environ)
+    _check_documents(settings)
+    print(f"{config or 'The defaults'}: all right.")
+    print(f"  SIP on {', '.join(str(listen) for listen in settings.sip.listen)}")
+    print(f"  RTP on {settings.rtp.ports}, announced as {settings.media_address}")
+    print(f"  HTTP on {settings.http.listen}, known as {settings.http.base_url}")
+    print(f"  recordings in {settings.data_dir}")
+    for route in settings.routes:
+        print(f"  calls to {route.to} from {route.from_}: {route.swml}")
+    if not settings.routes:
+        print("  no routes: every call will be answered 404")
+    if not settings.api_keys:
+        print("  no api_keys: the REST API will refuse everybody")
+
+
+def _check_documents(settings: Config) -> None:
+    for number, route in enumerate(settings.routes):
+        if route.is_url:
+            continue
+        try:
+            load_document(Path(route.swml).read_bytes(), allow_files=True)
+        except OSError as error:
+            raise ConfigError(f"routes[{number}].swml", f"{route.swml}: {error.strerror}") from None
+        except ScriptError as error:
+            raise ConfigError(f"routes[{number}].swml", f"{route.swml}: {error}") from None

@@ -1,0 +1,162 @@
+"""`mediaserver recordings`: ask a running server for its recordings."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import aiohttp
+import typer
+from rich.console import Console
+from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
+from rich.table import Table
+
+from ..config import load
+from ..errors import LocalError
+
+app = typer.Typer(help="List, show and download recordings.", no_args_is_help=True)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="The server's YAML file: address, project and key."),
+]
+ServerOption = Annotated[
+    str | None, typer.Option("--server", help="Base URL, such as http://127.0.0.1:8080.")
+]
+KeyOption = Annotated[str | None, typer.Option("--key", help="API key.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A server's REST API and what opens it."""
+
+    base: str
+    project: str
+    key: str
+
+    @classmethod
+    def of(cls, config: Path | None, server: str | None, key: str | None) -> Api:
+        """Return the API the options name; LocalError if no key is to be found."""
+        settings = load(config, os.environ)
+        if key is None and settings.api_keys:
+            key = settings.api_keys[0].key.get_secret_value()
+        if key is None:
+            raise LocalError("no API key: give --key KEY, or --config FILE with api_keys in it")
+        base = (server or settings.http.base_url).rstrip("/")
+        return cls(base, str(settings.project_id), key)
+
+    def session(self) -> aiohttp.ClientSession:
+        """Return an HTTP session that presents the key."""
+        return aiohttp.ClientSession(headers={"Authorization": f"Bearer {self.key}"})
+
+    async def get(self, session: aiohttp.ClientSession, path: str, **query: str) -> Any:
+        """Return the JSON at a path; LocalError with the server's own sentence if it refuses."""
+        try:
+            async with session.get(f"{self.base}{path}", params=query) as response:
+                body = await response.json(content_type=None)
+                if response.status != 200:
+                    raise LocalError(f"{response.status}: {body['error']['message']}")
+                return body
+        except (aiohttp.ClientError, ValueError, KeyError, TypeError) as error:
+            raise LocalError(f"{self.base} does not answer as a mediaserver: {error}") from None
+
+    async def find(self, session: aiohttp.ClientSession, recording: str) -> dict[str, Any]:
+        """Return the recording with a name, or an id, with all that is known of it."""
+        name = recording
+        if "/" not in recording:
+            name = f"projects/{self.project}/calls/-/recordings/{recording}"
+        found: dict[str, Any] = await self.get(session, f"/v1beta1/{name}", view="FULL")
+        return found
+
+
+@app.command("list")
+def list_recordings(
+    config: ConfigOption = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many at most.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one a line.")] = False,
+) -> None:
+    """List the newest recordings."""
+    found = asyncio.run(_list(Api.of(config, server, key), count))
+    if as_json:
+        for recording in found:
+            print(json.dumps(recording))
+        return
+    table = Table("created", "state", "duration", "id", box=None)
+    for recording in found:
+        table.add_row(
+            recording["createTime"][:19].replace("T", " "),
+            recording["state"],
+            recording.get("duration", ""),
+            recording["name"].rpartition("/")[2],
+        )
+    Console().print(table if found else "No recordings yet.")
+
+
+@app.command()
+def show(
+    recording: Annotated[str, typer.Argument(help="Its id, or its whole name.")],
+    config: ConfigOption = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Show all that is known of a recording, as JSON."""
+    print(json.dumps(asyncio.run(_show(Api.of(config, server, key), recording)), indent=2))
+
+
+@app.command()
+def get(
+    recording: Annotated[str, typer.Argument(help="Its id, or its whole name.")],
+    config: ConfigOption = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to; default: its id, here.")
+    ] = None,
+) -> None:
+    """Download a recording's audio."""
+    print(asyncio.run(_download(Api.of(config, server, key), recording, output)))
+
+
+async def _list(api: Api, count: int) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    query = {"pageSize": str(min(count, 100))}
+    async with api.session() as session:
+        while len(found) < count:
+            page = await api.get(session, f"/v1beta1/projects/{api.project}/recordings", **query)
+            found += page.get("recordings", [])
+            if not page.get("nextPageToken"):
+                break
+            query["pageToken"] = page["nextPageToken"]
+    return found[:count]
+
+
+async def _show(api: Api, recording: str) -> dict[str, Any]:
+    async with api.session() as session:
+        return await api.find(session, recording)
+
+
+async def _download(api: Api, recording: str, output: Path | None) -> Path:
+    async with api.session() as session:
+        resource = await api.find(session, recording)
+        if not resource.get("audio"):
+            raise LocalError(f"there is no audio: the recording is {resource['state']}")
+        audio = resource["audio"][0]
+        suffix = {"audio/mpeg": ".mp3", "audio/mp4": ".mp4"}.get(audio["mimeType"], ".wav")
+        path = output or Path(resource["name"].rpartition("/")[2] + suffix)
+        async with session.get(audio["uri"]) as response:
+            if response.status != 200:
+                raise LocalError(f"the download was refused with status {response.status}")
+            columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
+            with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+                task = progress.add_task(path.name, total=response.content_length)
+                with path.open("wb") as file:
+                    async for chunk in response.content.iter_chunked(1 << 16):
+                        file.write(chunk)
+                        progress.advance(task, len(chunk))
+        return path

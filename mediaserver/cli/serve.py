@@ -1,0 +1,59 @@
+"""`mediaserver serve`: run the server until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import log as logging
+from ..app import Server
+from ..config import Config, load
+
+
+def serve(
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="The YAML file; without it: loopback, no routes."),
+    ] = None,
+) -> None:
+    """Answer calls. SIGTERM or Ctrl-C: let the calls there are end, then stop; twice: at once."""
+    settings = load(config, os.environ)
+    logging.configure(settings.log.level, settings.log.format, settings.log.show_numbers)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's, which is quicker, where it is installed; None for Python's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _serve(settings: Config) -> None:
+    server = Server(settings)
+    await server.start()
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+    told.clear()
+    stopping = asyncio.create_task(server.stop())
+    again = asyncio.create_task(told.wait())
+    await asyncio.wait({stopping, again}, return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.done():
+        stopping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await stopping
+        await server.stop(grace=0.0)
+    again.cancel()

@@ -1,0 +1,1 @@
+"""SIP without sockets: values, messages, transactions, dialogs, one agent (RFC 3261)."""

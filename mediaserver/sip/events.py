@@ -1,0 +1,103 @@
+"""What an agent tells the application, in the order it happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mediaserver.sip.message import Request, Response
+from mediaserver.sip.session import EndCause, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a session."""
+
+    session: Session
+    at: float
+    """Monotonic seconds, as they were passed in with what caused the event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invited(Event):
+    """A new call; 100 Trying is sent. Wanted: `ring`, `answer` or `reject`."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled(Event):
+    """They gave up before our final answer; it was 487, and nothing more is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Established(Event):
+    """Our 200 was acknowledged; `body` is the answer to a delayed offer, else b""."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reinvited(Event):
+    """A re-INVITE, or an UPDATE with an offer. Wanted: `answer` or `reject`."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class ReinviteAcknowledged(Event):
+    """Our 200 to a re-INVITE was acknowledged; `body` as in `Established`."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed(Event):
+    """Our INVITE got a 101-199."""
+
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Event):
+    """Our INVITE got its 2xx. Acknowledged unless the offer is in it: then `acknowledge`."""
+
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Event):
+    """Our INVITE failed: their 300-699, or without `response` 408, 487 or 503 of our own."""
+
+    status: int
+    reason: str
+    response: Response | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReinviteAnswered(Event):
+    """Our re-INVITE got its 2xx; acknowledged as with `Answered`."""
+
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class ReinviteRefused(Event):
+    """Our re-INVITE failed and the session stays as it was."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class InfoReceived(Event):
+    """An INFO came and was answered 200."""
+
+    content_type: str
+    """Lower case, without parameters; "" when there was none."""
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Event):
+    """An answered session is over. Comes exactly once, after every other event."""
+
+    cause: EndCause

@@ -1,0 +1,78 @@
+"""What a request must be before anybody looks at what it wants (RFC 3261 8.2.1 to 8.2.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mediaserver.sip.core import ACCEPT, ALLOW, METHODS, SDP
+from mediaserver.sip.message import KNOWN_METHODS, Request
+
+_NEEDS_DIALOG = frozenset(("BYE", "INFO", "UPDATE"))
+_WITH_OFFER = frozenset(("INVITE", "UPDATE"))
+_NO_ENCODING = ("", "identity")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How to answer a request that goes no further."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    reason: str | None = None
+
+
+def screen(request: Request) -> Refusal | None:
+    """Why a request other than ACK and CANCEL goes no further, None when it may."""
+    return (
+        _screen_method(request)
+        or _screen_extensions(request)
+        or _screen_body(request)
+        or _screen_contact(request)
+    )
+
+
+def _screen_method(request: Request) -> Refusal | None:
+    if request.method in METHODS:
+        if request.method in _NEEDS_DIALOG and request.to.tag is None:
+            return Refusal(481)
+        return None
+    # 8.2.1: a method we have heard of; 21.5.2: one we have not.
+    return Refusal(405 if request.method in KNOWN_METHODS else 501, (ALLOW,))
+
+
+def _screen_extensions(request: Request) -> Refusal | None:
+    required = request.headers.tokens("Require")  # 8.2.2.3: we have none
+    if not required:
+        return None
+    return Refusal(420, tuple(("Unsupported", tag) for tag in dict.fromkeys(required)))
+
+
+def _screen_body(request: Request) -> Refusal | None:
+    if request.method not in _WITH_OFFER:
+        return None
+    if request.body and request.content_type != SDP:
+        return Refusal(415, (ACCEPT,))
+    encoding = (request.headers.get("Content-Encoding") or "").strip().lower()
+    if request.body and encoding not in _NO_ENCODING:
+        return Refusal(415, (ACCEPT, ("Accept-Encoding", "identity")))
+    if not _accepts_sdp(request):
+        return Refusal(406, (ACCEPT,))
+    return None
+
+
+def _accepts_sdp(request: Request) -> bool:
+    # 20.1: without the header SDP is assumed; an empty one accepts nothing.
+    if "Accept" not in request.headers:
+        return True
+    ranges = {
+        item.split(";", 1)[0].replace(" ", "").lower() for item in request.headers.tokens("Accept")
+    }
+    return not ranges.isdisjoint((SDP, "application/*", "*/*"))
+
+
+def _screen_contact(request: Request) -> Refusal | None:
+    # 8.1.1.8: exactly one, or we could never send a BYE.
+    begins = request.method == "INVITE" and request.to.tag is None
+    if begins and len(request.contacts) != 1:
+        return Refusal(400, reason="INVITE Needs One Contact")
+    return None

@@ -1,0 +1,309 @@
+"""Callbacks on their way: from the outbox to the applications, at least once, in order.
+
+The outbox says what is due: of each stream the first announcement that is not delivered, so that
+none overtakes another of its stream. An announcement that is being sent stays in the outbox until
+its receiver has said 2xx. A crash in between, or a stop, means that it is sent once more with the
+same id.
+
+One origin (scheme, host, port) has some attempts at a time and no more; one whose last attempt
+failed has one. The rest of the attempts are for the others, however long a dead receiver's queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from mediaserver.clock import Clock
+from mediaserver.errors import LocalError
+from mediaserver.recording.announcement import Announcement
+
+from .outbound import FetchFailed, Poster, Reply
+from .schedule import Schedule, read_retry_after
+from .signatures import Signer
+from .targets import BadUrl, Target
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE: Final = 256
+"""Attempts at a time."""
+
+PER_ORIGIN: Final = 8
+"""Attempts at a time to one origin."""
+
+PER_SUSPECT: Final = 1
+"""Attempts at a time to an origin whose last attempt failed."""
+
+MAX_SUSPECTS: Final = 10_000
+"""Origins that are remembered to have failed; the oldest is forgotten."""
+
+TIMEOUT: Final = 15.0
+"""Seconds an attempt may take."""
+
+GRACE: Final = 5.0
+"""Seconds that attempts under way are given to end when the server stops."""
+
+NAP: Final = 5.0
+"""Seconds after which the outbox is looked at again although nothing happened: the clock may
+have been set."""
+
+STORE_WAITS: Final = (0.2, 1.0, 5.0, 5.0, 5.0)
+"""Seconds between tries to note what became of an attempt while the database is away."""
+
+
+class Queued(Protocol):
+    """An announcement that is due."""
+
+    @property
+    def id(self) -> int:
+        """Its number in the outbox."""
+
+    @property
+    def announcement(self) -> Announcement:
+        """What is to be sent, and where."""
+
+    @property
+    def attempts(self) -> int:
+        """Attempts that failed so far."""
+
+    @property
+    def origin(self) -> str:
+        """Whose server it goes to."""
+
+
+class OutboxQueue(Protocol):
+    """What delivery needs of the store. Instants are microseconds since 1970."""
+
+    @property
+    def changed(self) -> asyncio.Event:
+        """Set when something may have become due; cleared here."""
+
+    async def due(
+        self,
+        now_us: int,
+        limit: int,
+        *,
+        skip: Collection[int] = (),
+        avoid: Collection[str] = (),
+    ) -> Sequence[Queued]:
+        """Return heads of streams that are due, without the ids and origins named."""
+
+    async def next_due(self, after: int = -1) -> int | None:
+        """Return the earliest instant later than `after` at which something is due."""
+
+    async def delivered(self, id: int, at: int) -> None:
+        """A receiver has taken it."""
+
+    async def failed(self, id: int, next_attempt_at: int, why: str) -> None:
+        """It is to be tried again."""
+
+    async def bury(self, id: int, why: str) -> None:
+        """It is given up."""
+
+
+class Delivery:
+    """The worker that empties the outbox."""
+
+    def __init__(
+        self,
+        outbox: OutboxQueue,
+        poster: Poster,
+        signer: Signer,
+        schedule: Schedule,
+        clock: Clock,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        self._outbox = outbox
+        self._poster = poster
+        self._signer = signer
+        self._schedule = schedule
+        self._clock = clock
+        self._timeout = timeout
+        self._attempts: dict[int, asyncio.Task[None]] = {}
+        self._at_origin: Counter[str] = Counter()
+        self._suspects: dict[str, None] = {}
+        self._stopping = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin with what the outbox holds, from before a restart too."""
+        assert self._worker is None
+        self._worker = asyncio.create_task(self._run(), name="callback delivery")
+
+    async def stop(self, grace: float = GRACE) -> None:
+        """Begin no attempt any more, and end those under way within `grace` seconds.
+
+        What is cut off stays in the outbox and is sent again after the next start.
+        """
+        self._stopping.set()
+        self._outbox.changed.set()
+        if self._worker is not None:
+            await self._worker
+        attempts = list(self._attempts.values())
+        if attempts:
+            _, late = await asyncio.wait(attempts, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*attempts, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._outbox.changed.clear()
+            nap = NAP
+            try:
+                now = self._now()
+                await self._begin_due(now)
+                next_due = await self._outbox.next_due(after=now)
+                if next_due is not None:
+                    nap = min(max((next_due - self._now()) / 1e6, 0.0), NAP)
+            except LocalError as error:
+                log.warning("callbacks wait for the database", why=str(error))
+            except Exception:
+                log.exception("callback delivery stumbled")
+            try:
+                async with asyncio.timeout(nap):
+                    await self._outbox.changed.wait()
+            except TimeoutError:
+                pass
+
+    async def _begin_due(self, now: int) -> None:
+        """Start an attempt at whatever is due and may be tried now."""
+        while not self._stopping.is_set() and (free := AT_ONCE - len(self._attempts)) > 0:
+            # A copy: an id that leaves while the outbox is read may be due in what was read.
+            under_way = frozenset(self._attempts)
+            full = [origin for origin in self._at_origin if self._is_full(origin)]
+            due = await self._outbox.due(now, free, skip=under_way, avoid=full)
+            if not due or self._stopping.is_set():
+                return
+            began = sum(self._begin(queued) for queued in due)
+            if began == len(due) < free:
+                return
+
+    def _is_full(self, origin: str) -> bool:
+        cap = PER_SUSPECT if origin in self._suspects else PER_ORIGIN
+        return self._at_origin[origin] >= cap
+
+    def _begin(self, queued: Queued) -> bool:
+        if self._is_full(queued.origin):
+            return False
+        self._at_origin[queued.origin] += 1
+        self._attempts[queued.id] = asyncio.create_task(
+            self._attempt(queued), name=f"callback {queued.id}"
+        )
+        return True
+
+    async def _attempt(self, queued: Queued) -> None:
+        try:
+            await self._settle(queued, await self._send(queued))
+        except Exception:
+            log.exception("callback delivery stumbled", stream=queued.announcement.stream)
+        finally:
+            del self._attempts[queued.id]
+            self._at_origin[queued.origin] -= 1
+            if not self._at_origin[queued.origin]:
+                del self._at_origin[queued.origin]
+            self._outbox.changed.set()
+
+    async def _send(self, queued: Queued) -> Reply | FetchFailed:
+        announcement = queued.announcement
+        try:
+            target = Target.parse(announcement.url)
+        except BadUrl as error:
+            return FetchFailed(400, str(error))
+        try:
+            at = int(self._clock.time())
+            headers = delivery_headers(announcement, target, self._signer, at)
+            return await self._poster.post(target, announcement.body, headers, self._timeout)
+        except FetchFailed as error:
+            return error
+        except Exception as error:
+            # Whatever it was, it was this attempt that failed, and not delivery as such.
+            log.exception("callback not sent", host=target.host, stream=announcement.stream)
+            return FetchFailed(502, type(error).__name__)
+
+    async def _settle(self, queued: Queued, outcome: Reply | FetchFailed) -> None:
+        """Write down what became of an attempt."""
+        if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
+            self._suspects.pop(queued.origin, None)
+            self._say(queued, "callback delivered", outcome.status)
+            await self._note(lambda: self._outbox.delivered(queued.id, self._now()))
+            return
+        self._suspect(queued.origin)
+        why = f"answered {outcome.status}" if isinstance(outcome, Reply) else outcome.reason
+        delay = self._delay(queued, outcome)
+        if delay is None:
+            self._say(queued, "callback given up", outcome.status, why=why)
+            await self._note(lambda: self._outbox.bury(queued.id, why))
+            return
+        self._say(queued, "callback not taken", outcome.status, why=why, again_in=round(delay, 1))
+        at = self._now() + round(delay * 1e6)
+        await self._note(lambda: self._outbox.failed(queued.id, at, why))
+
+    def _delay(self, queued: Queued, outcome: Reply | FetchFailed) -> float | None:
+        """Return the seconds until the next attempt, None if there is to be none."""
+        if isinstance(outcome, FetchFailed):
+            # 400: a URL that is none today is none tomorrow.
+            return None if outcome.status == 400 else self._schedule.delay(queued.attempts + 1)
+        if outcome.status == 410:
+            return None
+        retry_after = read_retry_after(outcome.retry_after, self._clock.time())
+        return self._schedule.delay(queued.attempts + 1, retry_after)
+
+    def _suspect(self, origin: str) -> None:
+        self._suspects.pop(origin, None)
+        self._suspects[origin] = None
+        if len(self._suspects) > MAX_SUSPECTS:
+            del self._suspects[next(iter(self._suspects))]
+
+    async def _note(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write to the outbox, patiently: until it is written the receiver may be asked twice."""
+        for wait in STORE_WAITS:
+            try:
+                return await write()
+            except Exception as error:
+                # LocalError as a rule. Any other must not end in asking the receiver at once again.
+                log.warning("callback not noted", why=str(error))
+            if self._stopping.is_set():
+                return None
+            await asyncio.sleep(wait)
+        return None
+
+    def _now(self) -> int:
+        return round(self._clock.time() * 1e6)
+
+    @staticmethod
+    def _say(queued: Queued, event: str, status: int, **more: object) -> None:
+        announcement = queued.announcement
+        log.info(
+            event,
+            # An origin has neither path nor password.
+            origin=queued.origin,
+            status=status,
+            stream=announcement.stream,
+            sequence=announcement.sequence,
+            attempt=queued.attempts + 1,
+            **more,
+        )
+
+
+def delivery_id(announcement: Announcement) -> str:
+    """Return the id of an announcement, the same over all attempts and unlike any other's."""
+    return f"{announcement.stream}-{announcement.sequence}"
+
+
+def delivery_headers(
+    announcement: Announcement, target: Target, signer: Signer, at: int
+) -> dict[str, str]:
+    """Return the headers of an attempt at `at` seconds since 1970."""
+    id = delivery_id(announcement)
+    return {
+        "Content-Type": "application/json",
+        "X-Mediaserver-Delivery": id,
+        "X-Mediaserver-Sequence": str(announcement.sequence),
+        **signer.request_headers(str(target), announcement.body),
+        **signer.webhook_headers(id, at, announcement.body),
+    }

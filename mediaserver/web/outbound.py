@@ -1,0 +1,288 @@
+"""Requests to URLs that others wrote: scripts and media to fetch, callbacks to send.
+
+Both go through `OutboundGuard`. A `Fetcher` wants the body and follows a redirect or two, each
+checked anew; a `Poster` wants the status and follows none. What is wrong with the other side is
+`FetchFailed`, whose sentence names the host and never the path, the query or a password.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import aiohttp
+from aiohttp import hdrs
+
+from mediaserver.errors import PeerError
+
+from .guard import AddressRefused, OutboundGuard
+from .targets import BadUrl, Target
+
+__all__ = ["FetchFailed", "Fetched", "Fetcher", "OutboundGuard", "Poster", "Reply"]
+
+MAX_REDIRECTS: Final = 3
+
+MAX_CONNECTIONS: Final = 256
+"""Of one session at a time."""
+
+MAX_PER_HOST: Final = 64
+"""Of one session to one host and port: the rest of the session is left to others."""
+
+MAX_IGNORED: Final = 64 * 1024
+"""Octets of an answer to a callback that are read, so that the connection can be used again."""
+
+IGNORED_SECONDS: Final = 1.0
+"""How long that may take: the status has come already."""
+
+CHUNK: Final = 64 * 1024
+
+USER_AGENT: Final = "mediaserver"
+
+_SAME_METHOD: Final = frozenset({307, 308})
+_REDIRECTS: Final = frozenset({301, 302, 303}) | _SAME_METHOD
+
+
+class FetchFailed(PeerError):
+    """The other side was not reached, or its answer cannot be used.
+
+    `status` is that of a gateway: 400 a URL that is none, 403 an address that is not allowed,
+    413 too much, 415 compressed, 502 what else it did wrong, 504 too slow.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came from a URL, after redirects."""
+
+    body: bytes
+    content_type: str | None
+    """The media type alone, lower case."""
+    url: str
+    """Where it came from in the end, without user and password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a receiver answered."""
+
+    status: int
+    retry_after: str | None
+    """The header as it came."""
+
+
+class RequestSigner(Protocol):
+    """Makes the headers that vouch for a request."""
+
+    def request_headers(self, url: str, body: bytes) -> Mapping[str, str]:
+        """Return headers for a request to `url` with `body`."""
+
+
+class _Session:
+    """One aiohttp session for one purpose, made when it is first used."""
+
+    def __init__(self, guard: OutboundGuard) -> None:
+        self._guard = guard
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close every connection. May be called twice."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    @asynccontextmanager
+    async def request(
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send one request and follow nothing; whatever goes wrong inside is `FetchFailed`."""
+        try:
+            self._guard.check(target)
+            if target.authorization is not None:
+                headers = {**headers, hdrs.AUTHORIZATION: target.authorization}
+            async with self._opened().request(
+                method, target.url, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                yield response
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise explain(error, target.host) from error
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=self._guard.connector(limit=MAX_CONNECTIONS, limit_per_host=MAX_PER_HOST),
+                # Times are kept by those who call: one limit over everything a request does.
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+                headers={
+                    hdrs.USER_AGENT: USER_AGENT,
+                    hdrs.ACCEPT: "*/*",
+                    hdrs.ACCEPT_ENCODING: "identity",
+                },
+            )
+        return self._session
+
+
+class Fetcher:
+    """Fetches documents and media."""
+
+    def __init__(self, guard: OutboundGuard) -> None:
+        self._session = _Session(guard)
+
+    async def get(
+        self,
+        url: str,
+        *,
+        max_bytes: int,
+        timeout: float,  # noqa: ASYNC109 - the sentence that reports it names it
+    ) -> Fetched:
+        """Return what is at `url`: all of it, within `timeout` seconds, redirects included.
+
+        Raises `FetchFailed`, also for more than `max_bytes`.
+        """
+        return await self._fetch("GET", url, None, None, max_bytes, timeout)
+
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        max_bytes: int,
+        timeout: float,  # noqa: ASYNC109 - as above
+        signer: RequestSigner | None = None,
+    ) -> Fetched:
+        """Return the answer to a JSON `body`; signed anew for each URL it is redirected to.
+
+        Raises `FetchFailed`.
+        """
+        return await self._fetch("POST", url, body, signer, max_bytes, timeout)
+
+    async def close(self) -> None:
+        """Close the session."""
+        await self._session.close()
+
+    async def _fetch(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        signer: RequestSigner | None,
+        max_bytes: int,
+        seconds: float,
+    ) -> Fetched:
+        target = parse_target(url)
+        try:
+            async with asyncio.timeout(seconds):
+                for _ in range(MAX_REDIRECTS + 1):
+                    headers = _headers(target, body, signer)
+                    async with self._session.request(method, target, headers, body) as response:
+                        if response.status not in _REDIRECTS:
+                            return await _read(response, target, max_bytes)
+                        target = _redirected(target, response)
+                        if response.status not in _SAME_METHOD:
+                            method, body = "GET", None
+        except TimeoutError:
+            raise FetchFailed(504, f"{target.host} took longer than {seconds:g} s") from None
+        raise FetchFailed(502, f"{target.host} redirects more than {MAX_REDIRECTS} times")
+
+
+class Poster:
+    """Sends callbacks."""
+
+    def __init__(self, guard: OutboundGuard) -> None:
+        self._session = _Session(guard)
+
+    async def post(
+        self, target: Target, body: bytes, headers: Mapping[str, str], seconds: float
+    ) -> Reply:
+        """Return the status that came within so many seconds; raises `FetchFailed`."""
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                self._session.request("POST", target, headers, body) as response,
+            ):
+                await _ignore_body(response)
+                return Reply(response.status, response.headers.get(hdrs.RETRY_AFTER))
+        except TimeoutError:
+            raise FetchFailed(504, f"no answer within {seconds:g} s") from None
+
+    async def close(self) -> None:
+        """Close the session."""
+        await self._session.close()
+
+
+def parse_target(url: str) -> Target:
+    """Return the target of a URL; raises `FetchFailed` 400."""
+    try:
+        return Target.parse(url)
+    except BadUrl as error:
+        raise FetchFailed(400, str(error)) from error
+
+
+def explain(error: Exception, host: str) -> FetchFailed:
+    """Return in a sentence what went wrong; nothing of what was sent is in it."""
+    cause: Exception = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, AddressRefused):
+        return FetchFailed(403, f"{host}: {cause}")
+    if isinstance(error, TimeoutError):
+        return FetchFailed(504, f"{host} is too slow")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return FetchFailed(502, f"{host} cannot be resolved")
+    if isinstance(error, aiohttp.ClientSSLError) or isinstance(cause, ssl.SSLError):
+        return FetchFailed(502, f"{host} cannot be trusted: {type(error).__name__}")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        why = error.os_error.strerror or "nobody answers"
+        return FetchFailed(502, f"{host} cannot be reached: {why}")
+    return FetchFailed(502, f"{host} broke off: {type(error).__name__}")
+
+
+def _headers(target: Target, body: bytes | None, signer: RequestSigner | None) -> dict[str, str]:
+    if body is None:
+        return {}
+    signed = {} if signer is None else signer.request_headers(str(target), body)
+    return {hdrs.CONTENT_TYPE: "application/json", **signed}
+
+
+def _redirected(target: Target, response: aiohttp.ClientResponse) -> Target:
+    try:
+        return target.follow(response.headers.get(hdrs.LOCATION, ""))
+    except BadUrl as error:
+        raise FetchFailed(502, f"{target.host}: {error}") from error
+
+
+async def _read(response: aiohttp.ClientResponse, target: Target, max_bytes: int) -> Fetched:
+    host = target.host
+    if not 200 <= response.status < 300:
+        raise FetchFailed(502, f"{host} answered {response.status}")
+    encoding = response.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        # It was not asked for, and a kilobyte of it can be a gigabyte.
+        raise FetchFailed(415, f"{host} sent a compressed answer")
+    too_large = FetchFailed(413, f"{host} sent more than {max_bytes} bytes")
+    if (response.content_length or 0) > max_bytes:
+        raise too_large
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK):
+        body += chunk
+        if len(body) > max_bytes:
+            raise too_large
+    kind = response.content_type.lower() if hdrs.CONTENT_TYPE in response.headers else None
+    return Fetched(bytes(body), kind, str(target))
+
+
+async def _ignore_body(response: aiohttp.ClientResponse) -> None:
+    """Read a short body to its end. A long, slow or broken one costs the connection, no more."""
+    seen = 0
+    try:
+        async with asyncio.timeout(IGNORED_SECONDS):
+            async for chunk in response.content.iter_chunked(CHUNK):
+                seen += len(chunk)
+                if seen > MAX_IGNORED:
+                    break
+    except (TimeoutError, aiohttp.ClientError):
+        response.close()

@@ -41,7 +41,9 @@ def speech_files() -> tuple[Path, ...]:
     return tuple(
         path
         for path in sorted(interop_tools.ASTERISK_SPEECH.rglob("*.wav"))
-        if not path.stem.startswith(NOT_SPEECH) and path.stat().st_size >= second
+        if not path.stem.startswith(NOT_SPEECH)
+        and path.parent.name != "silence"
+        and path.stat().st_size >= second
     )
 
 

@@ -82,7 +82,7 @@ async def _demo(
             final = await stack.enter_async_context(_receiver(callback_port))
             server = Server(_settings(folder, key, document, sip_port, http_port))
             await server.start()
-            stack.push_async_callback(server.stop, grace=0.0)
+            stack.push_async_callback(server.stop, grace=5.0)
             await _place_call(sip_port, samples)
             await _show(server, key, folder, await final)
     except TimeoutError:

@@ -10,7 +10,7 @@ format  audio                        because
 ======  ===========================  ==========================================
 wav     16-bit PCM                   bit for bit what the journal holds; RF64 beyond 4 GiB
 mp3     32 kbit/s a channel, fixed   the encoder's own default at 8 kHz is 8 kbit/s
-mp4     AAC, 32 kbit/s a channel     index in front, so that it plays while it loads
+mp4     AAC, ~32 kbit/s a channel    index in front, so that it plays while it loads
 ======  ===========================  ==========================================
 
 Stereo: what the party says is on the left, what it hears on the right; a recording of one

@@ -147,6 +147,8 @@ class Media:
     @classmethod
     def parse(cls, value: str, line: int) -> Media:
         """Read what follows `m=`, without the lines under it."""
+        if not (value.isascii() and value.isprintable()):
+            raise _bad(line, "m= has characters other than printable ASCII")
         fields = value.split()
         if len(fields) < 4:
             raise _bad(line, "m= needs a kind, a port, a protocol and a format")

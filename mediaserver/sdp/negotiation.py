@@ -38,6 +38,8 @@ _EVENTS: Final = "0-15"
 
 _COMFORT_NOISE: Final = 13
 
+_TOLD: Final = 4  # m-lines whose fault is named in an error
+
 
 def make_offer(
     local: LocalAudio, previous: SessionDescription | None = None, *, version: int = 1
@@ -81,7 +83,7 @@ def make_answer(
             break
         obstacles.append(f"m-line {at + 1} {why}")
     else:
-        what = "; ".join(obstacles) if obstacles else "there is no m-line"
+        what = "; ".join(obstacles[:_TOLD]) if obstacles else "there is no m-line"
         raise PeerError(488, f"no audio can be accepted: {what}")
     direction = remote.direction.mirror.within(local.direction)
     ptime = remote.ptime(local.ptime)
@@ -207,7 +209,9 @@ def _numbers(codecs: tuple[Codec, ...], used: Mapping[int, Codec]) -> dict[int, 
 
     A number once used for one codec is not used for another (RFC 3264 section 8.3.2).
     """
-    known = {codec: number for number, codec in reversed(used.items())}
+    known: dict[Codec, int] = {}
+    for number, codec in used.items():
+        known.setdefault(codec, number)
     event = next((n for n, codec in used.items() if codec.is_event), None)
     static = {codec: number for number, codec in STATIC.items() if number not in used}
     free = (number for number in _DYNAMIC if number not in used)
@@ -216,8 +220,11 @@ def _numbers(codecs: tuple[Codec, ...], used: Mapping[int, Codec]) -> dict[int, 
         if codec.is_event and event is not None:
             numbers[event] = used[event]
             continue
-        number = known.get(codec, static.get(codec))
-        numbers[next(free) if number is None else number] = codec
+        chosen = known.get(codec, static.get(codec))
+        if chosen is None:
+            chosen = next(free, None)
+        if chosen is not None:  # a peer that used up all numbers goes without this codec
+            numbers[chosen] = codec
     return numbers
 
 

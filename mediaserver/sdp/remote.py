@@ -74,7 +74,7 @@ class RemoteAudio:
         for value in self.media.values("rtcp"):
             port, _, address = value.strip().partition(" ")
             if port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65_536:
-                host = _rtcp_host(address) if address else rtp[0]
+                host = _rtcp_host(address, self.connection) if address else rtp[0]
                 if host is not None:
                     return host, int(port)
         return (rtp[0], rtp[1] + 1) if rtp[1] < 65_535 else None
@@ -123,8 +123,8 @@ class RemoteAudio:
 _DIRECTIONS: Final[Mapping[str, Direction]] = MappingProxyType({d.value: d for d in Direction})
 
 
-def _rtcp_host(text: str) -> str | None:
-    """Return the host of `IN IP4 192.0.2.1`, or None if it is no usable address."""
+def _rtcp_host(text: str, rtp: Connection | None) -> str | None:
+    """Return the host of `IN IP4 192.0.2.1`, or None if RTCP beside `rtp` cannot go there."""
     fields = text.split()
     if len(fields) != 3 or fields[0].upper() != "IN":
         return None
@@ -132,4 +132,5 @@ def _rtcp_host(text: str) -> str | None:
     address = connection.address
     if address is None or connection.is_nowhere or address.is_multicast:
         return None
-    return connection.host
+    beside = rtp.address if rtp is not None else None
+    return connection.host if beside is None or beside.version == address.version else None

@@ -71,8 +71,10 @@ def _accepts_sdp(request: Request) -> bool:
 
 
 def _screen_contact(request: Request) -> Refusal | None:
-    # 8.1.1.8: exactly one, or we could never send a BYE.
+    # 8.1.1.8: exactly one, or we could never send a BYE. A client of RFC 2543 may leave it out:
+    # then From is where our requests go (RFC 4475 3.4.1).
     begins = request.method == "INVITE" and request.to.tag is None
-    if begins and len(request.contacts) != 1:
+    fewest = 1 if request.via.has_cookie else 0
+    if begins and not fewest <= len(request.contacts) <= 1:
         return Refusal(400, reason="INVITE Needs One Contact")
     return None

@@ -80,8 +80,8 @@ pytestmark = pytest.mark.interop("speech")
         (None, 0.0, "ulaw", 0.95),
         (None, 0.0, "alaw", 0.95),
         (None, -10.0, "alaw", 0.85),
-        (30.0, 0.0, "ulaw", 0.85),
-        (20.0, 0.0, "ulaw", 0.70),
+        (30.0, 0.0, "ulaw", 0.90),
+        (20.0, 0.0, "ulaw", 0.75),
     ],
 )
 def test_the_end_of_speech_is_found_within_120_ms(

@@ -231,8 +231,9 @@ def test_a_provisional_response_is_repeated_each_minute() -> None:
     bench.drain()
     assert [m.status for m in bench.wait(150) if isinstance(m, Response)] == [183, 183]
     bench.agent.reject(session, 480, bench.now)
+    assert only_response(bench.drain()).status == 480
     bench.receive(request("ACK", to_tag=session.local_tag))
-    assert [m.status for m in bench.wait(150) if isinstance(m, Response)] == [480]
+    assert bench.wait(150) == []
 
 
 def test_record_route_is_copied_and_our_requests_take_it() -> None:
@@ -298,7 +299,7 @@ def test_a_delayed_offer_is_answered_in_the_ack() -> None:
         (request("BYE"), 481, None),
         (request("INVITE", uri="tel:+123"), 416, None),
         (request("INVITE").replace(b"SIP/2.0\r\n", b"SIP/7.0\r\n", 1), 505, None),
-        (request("INVITE").replace(b"CSeq: 1 INVITE", b"CSeq: x", 1), 400, None),
+        (request("INVITE").replace(b"Max-Forwards: 70", b"Max-Forwards: x", 1), 400, None),
         (request("INVITE", cseq_method="BYE"), 400, None),
     ],
 )
@@ -322,7 +323,7 @@ def test_what_is_not_supported_is_named() -> None:
 
 def test_a_refusal_of_what_cannot_be_read_is_the_same_for_every_copy() -> None:
     bench = Bench()
-    data = request("INVITE").replace(b"CSeq: 1 INVITE", b"CSeq: x", 1)
+    data = request("INVITE").replace(b"Max-Forwards: 70", b"Max-Forwards: x", 1)
     assert only_response(bench.receive(data)) == only_response(bench.receive(data))
 
 

@@ -1,0 +1,242 @@
+"""A `mediaserver serve` of its own: a process with its folder, its ports and its log."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from .waveform import read_wav
+
+KEY = "test-key-that-opens-everything"
+SIGNING_KEY = "test-signing-key-0123456789"
+PROJECT = "6d3a7a0c-0d52-4a0e-9c0a-3b1f0c9f2f11"
+SPACE = "1c0e2a9e-7c58-4b59-8a52-0f4f1d1c7f22"
+
+FILE_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(wav|mp3|mp4)")
+
+_BLOCK = 600
+_blocks = itertools.count()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an HTTP request brought."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class Server:
+    """A running server; `scripts` maps the user that is called to the steps of its `main`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        scripts: Mapping[str, Sequence[object]],
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.host = "127.0.0.1"
+        self.sip_port = free_port()
+        self.http_port = free_port()
+        first = 20000 + _BLOCK * (next(_blocks) % 20)
+        self.rtp_ports = range(first, first + _BLOCK)
+        self.data = folder / "data"
+        self.log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self._config = folder / "config.yaml"
+        self._write(scripts, settings or {})
+
+    def _write(
+        self, scripts: Mapping[str, Sequence[object]], settings: Mapping[str, object]
+    ) -> None:
+        routes = []
+        for user, steps in scripts.items():
+            name = f"script-{len(routes)}.json"
+            document = {"version": "1.0.0", "sections": {"main": list(steps)}}
+            (self.folder / name).write_text(json.dumps(document))
+            routes.append({"to": user, "swml": name})
+        config: dict[str, object] = {
+            "sip": {
+                "listen": [
+                    f"udp:{self.host}:{self.sip_port}",
+                    f"tcp:{self.host}:{self.sip_port}",
+                ]
+            },
+            "rtp": {"ports": f"{self.rtp_ports[0]}-{self.rtp_ports[-1]}"},
+            "http": {"listen": f"{self.host}:{self.http_port}"},
+            "data_dir": "data",
+            "project_id": PROJECT,
+            "space_id": SPACE,
+            "api_keys": [KEY],
+            "signing_key": SIGNING_KEY,
+            "outbound": {"allow": ["127.0.0.0/8"]},
+            "routes": routes,
+            "log": {"format": "json", "level": "info"},
+        }
+        config.update(settings)
+        self._config.write_text(yaml.safe_dump(config))
+
+    @property
+    def sip(self) -> tuple[str, int]:
+        """Where SIP is spoken, over UDP and TCP."""
+        return self.host, self.sip_port
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> Server:
+        """Start the process and wait until it says that it is well."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mediaserver", "serve", "--config", str(self._config)],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+            )
+        deadline = time.monotonic() + 20
+        while not self.is_well():
+            assert self._process.poll() is None, f"the server ended:\n{self.text()}"
+            assert time.monotonic() < deadline, f"the server does not come up:\n{self.text()}"
+            time.sleep(0.05)
+        return self
+
+    def is_well(self) -> bool:
+        """Tell whether /health answers 200."""
+        try:
+            return self.get("/health", key=None).status == 200
+        except OSError:
+            return False
+
+    def is_alive(self) -> bool:
+        """Tell whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def terminate(self) -> None:
+        """Ask it to stop."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout: float = 30.0) -> int:
+        """Wait for its end; return its exit status."""
+        assert self._process is not None
+        return self._process.wait(timeout)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
+
+    def stop(self) -> None:
+        """Stop it if it runs, and check that it neither failed nor said that something did."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self.terminate()
+            try:
+                status = self.wait()
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise AssertionError(f"does not stop on SIGTERM:\n{self.text()}") from None
+            assert status == 0, f"exit status {status}:\n{self.text()}"
+        self.assert_clean()
+
+    def text(self) -> str:
+        """Return its log."""
+        return self.log.read_text(errors="replace")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return its log, one JSON object a line; AssertionError for a line that is none."""
+        lines = []
+        # Only LF ends a line: U+2028 and such within a value must not.
+        for line in self.log.read_bytes().decode("utf-8").split("\n"):
+            if line:
+                try:
+                    value = json.loads(line)
+                except ValueError:
+                    raise AssertionError(f"a line of the log is not JSON: {line[:500]}") from None
+                assert isinstance(value, dict), line
+                lines.append(value)
+        return lines
+
+    def assert_clean(self) -> None:
+        """Check that no exception and no error reached the log."""
+        text = self.text()
+        assert "Traceback" not in text, text[-6000:]
+        bad = [line for line in self.lines() if line.get("level") in {"error", "critical"}]
+        assert not bad, bad
+
+    def get(
+        self,
+        path: str,
+        *,
+        key: str | None = KEY,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Ask the REST API; `path` is sent as it stands."""
+        connection = http.client.HTTPConnection(self.host, self.http_port, timeout=10)
+        sent = dict(headers or {})
+        if key is not None:
+            sent["Authorization"] = f"Bearer {key}"
+        try:
+            connection.request(method, path, headers=sent)
+            answer = connection.getresponse()
+            names = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, names, answer.read())
+        finally:
+            connection.close()
+
+    def file(self, recording_id: str, extension: str = "wav") -> Path:
+        """Return the path of a recording's file."""
+        return self.data / "recordings" / recording_id[:2] / f"{recording_id}.{extension}"
+
+    def samples(self, recording_id: str) -> NDArray[np.int16]:
+        """Return the samples of a recording."""
+        return read_wav(self.file(recording_id))
+
+    def files(self) -> list[Path]:
+        """Return every file of every recording."""
+        return sorted(p for p in (self.data / "recordings").rglob("*") if p.is_file())
+
+
+def free_port() -> int:
+    """Return a port that is free over UDP and TCP, out of the range that clients are given."""
+    for port in itertools.islice(_ports, 4000):
+        try:
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                with socket.socket(socket.AF_INET, kind) as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return port
+    raise AssertionError("no free port")
+
+
+_ports = itertools.cycle(range(15060, 19060))

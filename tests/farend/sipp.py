@@ -1,0 +1,62 @@
+"""SIPp: runs a scenario in bounded time and says how many calls went well."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+SCENARIOS = Path(__file__).resolve().parent.parent / "interop" / "scenarios"
+
+
+async def run_sipp(
+    scenario: str,
+    server: tuple[str, int],
+    folder: Path,
+    *,
+    transport: str = "udp",
+    user: str = "mailbox",
+    calls: int = 1,
+    rate: int = 10,
+    values: Mapping[str, str] | None = None,
+    rows: str | None = None,
+    timeout: float = 40.0,  # noqa: ASYNC109
+) -> None:
+    """Let SIPp place `calls` calls to `user`; AssertionError unless all of them succeed.
+
+    `values` fill the words in double braces of the scenario; `rows` is the text of an injection
+    file, whose first column is the caller.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    text = (SCENARIOS / scenario).read_text()
+    for name, value in (values or {}).items():
+        text = text.replace("{{" + name + "}}", value)
+    path = folder / scenario
+    path.write_text(text)
+    arguments = [
+        f"{server[0]}:{server[1]}",
+        *("-sf", str(path), "-s", user, "-m", str(calls), "-l", str(calls), "-r", str(rate)),
+        *("-t", "t1" if transport == "tcp" else "u1", "-i", "127.0.0.1", "-mi", "127.0.0.1"),
+        *("-nostdin", "-timeout", f"{timeout:.0f}s", "-timeout_error", "-trace_err"),
+    ]
+    if rows is not None:
+        (folder / "rows.csv").write_text(rows)
+        arguments += ["-inf", str(folder / "rows.csv")]
+    process = await asyncio.create_subprocess_exec(
+        shutil.which("sipp") or "sipp",
+        *arguments,
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), timeout + 10)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise AssertionError(f"SIPp does not end: {scenario}") from None
+    errors = "".join(p.read_text(errors="replace") for p in folder.glob("*_errors.log"))
+    tail = output.decode(errors="replace")[-3000:]
+    assert process.returncode == 0, f"SIPp: {process.returncode}\n{errors[-3000:]}\n{tail}"

@@ -11,6 +11,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -28,6 +29,7 @@ from ..swml.interpreter import Interpreter
 from .capture import Capture
 from .description import describe_call
 from .documents import DocumentRefused
+from .ledger import persist
 from .negotiation import Negotiation
 from .performance import Performance
 from .ports import LegStatistics, MediaLeg
@@ -122,8 +124,8 @@ class Call:
 
     async def run(self, source: str, status_url: str | None) -> None:
         """Carry out the document at `source`; `status_url` hears of faults in it."""
+        added = self._spawn(persist(partial(self.services.calls.add, self._record)))
         try:
-            await self.services.calls.add(self._record)
             self._open_media()
             await self._perform(source, status_url)
         except CallOver:
@@ -138,6 +140,7 @@ class Call:
             self.hang_up("error", status=500)
         finally:
             self.hang_up("hangup")
+            await added
             await self._wind_up()
 
     async def answer(self) -> None:
@@ -196,7 +199,7 @@ class Call:
         """Open the leg and answer the offer in mind: an offer that cannot be met is refused now."""
         media = self.media = self.services.media.open_leg()
         self.capture = Capture(media, self.services.journals, self.services.clock)
-        self._negotiation = Negotiation(media, self.session.hop.remote[0])
+        self._negotiation = Negotiation(media, self.session.invite_hop.remote[0])
         self._answer_body = self._negotiation.respond(self.request.body)
 
     async def _perform(self, source: str, status_url: str | None) -> None:
@@ -259,7 +262,7 @@ class Call:
             await self._close_journal(self.capture)
         cause = self._over.result()
         self._record = replace(self._record, ended_at=self._now_us(), end_reason=cause)
-        await self.services.calls.save(self._record)
+        await persist(partial(self.services.calls.save, self._record))
         statistics = self._statistics
         self.log.info(
             "call ended",

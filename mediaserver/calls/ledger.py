@@ -7,7 +7,7 @@ when it is back; the audio does not wait for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -48,23 +48,9 @@ class Ledger:
     async def _write(self, recording: Recording, envelope: Envelope, *, new: bool) -> Recording:
         recording, said = self._announce(recording, envelope)
         write = self._store.add if new else self._store.save
-        attempt = 0
-        while True:
-            try:
-                await write(recording, said)
-            except LocalError as error:
-                delay = RETRIES[min(attempt, len(RETRIES) - 1)]
-                attempt += 1
-                log.error(
-                    "recording state not yet written",
-                    recording_id=recording.id,
-                    state=recording.state,
-                    error=str(error),
-                    retry_in=delay,
-                )
-                await asyncio.sleep(delay)
-            else:
-                break
+        await persist(
+            lambda: write(recording, said), recording_id=recording.id, state=recording.state
+        )
         if recording.state in FINAL:
             log.info(
                 "recording ended",
@@ -83,3 +69,16 @@ class Ledger:
         now = int(self._clock.time() * 1e6)
         said = announce(recording, envelope, self.download_url(recording.id), now)
         return recording, [said] if said else []
+
+
+async def persist(write: Callable[[], Awaitable[None]], **what: object) -> None:
+    """Write to the database, again and again until it takes it; `what` says in the log what."""
+    attempt = 0
+    while True:
+        try:
+            return await write()
+        except LocalError as error:
+            delay = RETRIES[min(attempt, len(RETRIES) - 1)]
+            attempt += 1
+            log.error("not yet written", **what, error=str(error), retry_in=delay)
+            await asyncio.sleep(delay)

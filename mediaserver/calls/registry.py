@@ -28,6 +28,9 @@ from .services import Services
 RETRY_AFTER: Final = 5
 """Seconds a refused caller is asked to wait."""
 
+LAST_WORK: Final = 20.0
+"""Seconds that the recordings of ended calls are given to be finished at shutdown."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -103,7 +106,18 @@ class Registry:
             log.warning("calls ended by shutdown", calls=len(self._calls))
             for call in list(self._calls.values()):
                 call.hang_up("shutdown", status=503)
-            await self._empty.wait()
+            await self._finish_all()
+
+    async def _finish_all(self) -> None:
+        """Wait for what ended calls still write and render; a restart completes what is cut off."""
+        try:
+            async with asyncio.timeout(LAST_WORK):
+                await self._empty.wait()
+        except TimeoutError:
+            log.error("recordings left for the next start", calls=len(self._tasks))
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _invited(self, event: Invited) -> None:
         signalling = self._services.signalling

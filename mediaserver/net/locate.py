@@ -48,7 +48,7 @@ class DnsLookup:
     """`Lookup` by DNS, without blocking the loop."""
 
     def __init__(self, resolver: dns.asyncresolver.Resolver | None = None) -> None:
-        self._resolver = resolver or dns.asyncresolver.Resolver()
+        self._resolver = resolver or _system_resolver()
 
     async def services(self, name: str) -> Sequence[Service]:
         """See `Lookup.services`."""
@@ -73,6 +73,13 @@ class DnsLookup:
                 continue
             found.extend(record.address for record in answer)
         return found
+
+
+def _system_resolver() -> dns.asyncresolver.Resolver:
+    try:
+        return dns.asyncresolver.Resolver()
+    except dns.exception.DNSException:  # no resolv.conf: then names lead nowhere
+        return dns.asyncresolver.Resolver(configure=False)
 
 
 class Locator:

@@ -170,7 +170,9 @@ class Phone:
         gone = {name.lower() for name in drop} | {f.partition(":")[0].lower() for f in more}
         kept = [field for field in own if field.partition(":")[0].lower() not in gone]
         lines = [f"{method} {uri} {version}", *kept, *more]
-        return "".join(f"{x}\r\n" for x in lines).encode("utf-8", "surrogateescape") + b"\r\n" + body
+        return (
+            "".join(f"{x}\r\n" for x in lines).encode("utf-8", "surrogateescape") + b"\r\n" + body
+        )
 
     async def ask(self, request: bytes, timeout: float = 8.0) -> SipMessage:  # noqa: ASYNC109
         """Send a request, over UDP again and again; return its final answer.
@@ -231,9 +233,7 @@ class Phone:
             self.remote_tag = answer.get("to").partition("tag=")[2].partition(";")[0]
             self.remote_target = answer.get("contact").partition("<")[2].partition(">")[0]
             self._follow(answer.body)
-            ack = self._acks[answer.number] = self.compose(
-                "ACK", body=b"" if sdp else self.offer()
-            )
+            ack = self._acks[answer.number] = self.compose("ACK", body=b"" if sdp else self.offer())
             await self._wire.send(ack)
         return answer
 
@@ -255,9 +255,7 @@ class Phone:
 
     # Media.
 
-    async def say(
-        self, packets: Iterable[Timed], *, source: socket.socket | None = None
-    ) -> float:
+    async def say(self, packets: Iterable[Timed], *, source: socket.socket | None = None) -> float:
         """Send packets at their instants, the first of them now; return when the last left."""
         ordered = sorted(packets, key=lambda timed: timed.arrival)
         start = time.monotonic() - (ordered[0].arrival if ordered else 0)

@@ -1,0 +1,137 @@
+"""A leg without sockets and journals without a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mediaserver.calls.ports import LegListener, LegStatistics
+from mediaserver.recording.resource import Direction
+from mediaserver.sdp.session import AudioSession
+
+
+class StillClock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.wall = 1_700_000_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.wall
+
+
+class TapeLeg:
+    """A media leg whose line is a tape the test writes."""
+
+    def __init__(self) -> None:
+        self.id = "0f0e0d0c-0000-4000-8000-000000000001"
+        self.rate = 8000
+        self.listener: LegListener | None = None
+        self.keep_sent = False
+        self.tape: NDArray[np.int16] = np.zeros(80_000, np.int16)
+        self.clock = 0
+        self.placed = 0
+        self.final = 0
+        self.decided = 0
+        self.late: int | None = None
+        self.sent: list[tuple[int, NDArray[np.int16]]] = []
+        self.closed = False
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", 30_000
+
+    @property
+    def session(self) -> AudioSession | None:
+        return None
+
+    def connect(self, session: AudioSession, signalling_host: str) -> None: ...
+
+    def now(self) -> int:
+        return self.clock
+
+    def end(self) -> int:
+        return max(self.clock, self.placed)
+
+    def marks(self) -> tuple[int, int, int]:
+        return self.placed, self.final, self.decided
+
+    def hurried(self) -> bool:
+        return False
+
+    def read(self, start: int, end: int) -> NDArray[np.int16]:
+        assert not self.closed, "a closed leg is read"
+        samples = self.tape[start:end].copy()
+        samples[max(0, self.placed - start) :] = 0
+        return samples
+
+    def take_late(self) -> int | None:
+        late, self.late = self.late, None
+        return late
+
+    def take_sent(self) -> list[tuple[int, NDArray[np.int16]]]:
+        sent, self.sent = self.sent, []
+        return sent
+
+    async def play(self, samples: NDArray[np.int16]) -> None: ...
+
+    def stop_playing(self) -> None: ...
+
+    async def send_digits(self, digits: str) -> None: ...
+
+    def statistics(self) -> LegStatistics:
+        return LegStatistics(0, 0, 0, 0, 0, 0.0, None)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def hear(self, upto: int, *, final: int | None = None) -> None:
+        """Let the line be heard up to a position, and tell the listener."""
+        self.placed = self.clock = upto
+        self.final = self.decided = upto if final is None else final
+        assert self.listener is not None
+        self.listener.on_advance()
+
+
+class Paper:
+    """A journal file in memory."""
+
+    def __init__(self) -> None:
+        self.samples: NDArray[np.int16] = np.zeros(80_000, np.int16)
+        self.writes: list[tuple[int, int]] = []
+        self.fault: Exception | None = None
+
+    def write(self, position: int, samples: NDArray[np.int16]) -> None:
+        self.samples[position : position + samples.size] = samples
+        self.writes.append((position, samples.size))
+
+    async def flushed(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+    async def close(self) -> None:
+        await self.flushed()
+
+
+class Desk:
+    """Journals in memory."""
+
+    def __init__(self) -> None:
+        self.papers: dict[Direction, Paper] = {}
+        self.created = 0
+
+    def create(
+        self, folder: str, direction: Direction, *, rate: int, first: int, wall_us: int
+    ) -> Paper:
+        self.created += 1
+        self.papers[direction] = Paper()
+        return self.papers[direction]
+
+    def remove(self, folder: str) -> Awaitable[None]:
+        raise NotImplementedError

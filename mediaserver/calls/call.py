@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Awaitable, Coroutine
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -143,11 +144,22 @@ class Call:
             await added
             await self._wind_up()
 
-    async def answer(self) -> None:
-        """Answer the call, once; with an offer of ours, wait for the far end's answer."""
+    def ring_early(self) -> None:
+        """Let the caller hear us before the call is answered, if its INVITE brought an offer."""
+        if not self.answered and self.request.body:
+            self.services.signalling.ring(self.session, status=183, body=self._answer_body)
+
+    async def answer(self, codecs: tuple[str, ...] = ()) -> None:
+        """Answer the call, once; with an offer of ours, wait for the far end's answer.
+
+        `codecs` are the names of those to be spoken, best first; none: whatever fits.
+        """
         if self.answered:
             return
         assert self._negotiation is not None
+        if codecs:
+            self._negotiation.limit(codecs)
+            self._answer_body = self._negotiation.respond(self.request.body)
         self.answered = True
         self._record = replace(self._record, answered_at=self._now_us())
         self.services.signalling.answer(self.session, self._answer_body)
@@ -207,7 +219,8 @@ class Call:
         try:
             document = await self.unless_over(self._load(source, description))
             interpreter = Interpreter(document, call=description, envs={})
-            await Performance(self, interpreter).run()
+            folder = None if "://" in source else Path(source).parent
+            await Performance(self, interpreter, folder).run()
         except DocumentRefused as refused:
             urls = {*refused.status_urls, *([status_url] if status_url else [])}
             await self._report(refused.error, urls)

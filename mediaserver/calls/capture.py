@@ -78,9 +78,9 @@ class Capture:
         """Number of takes in progress."""
         return len(self._takes)
 
-    def start(self, rules: StopRules) -> Take:
-        """Begin a recording at the present position of the leg's line."""
-        start = self._leg.now()
+    def start(self, rules: StopRules, since: int | None = None) -> Take:
+        """Begin a recording at `since`, a moment ago; None: at the line's present position."""
+        start = self._leg.now() if since is None else since
         if self._speak is None or self._listen is None:
             self._open(start)
         if not self._takes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from dataclasses import replace
 from typing import Final
 
 from ..errors import PeerError
@@ -46,6 +47,13 @@ class Negotiation:
         self._said = answer
         self._leg.connect(session, self._signalling_host)
         return str(answer).encode()
+
+    def limit(self, codecs: tuple[str, ...]) -> None:
+        """Speak only the codecs named, in that order; PeerError 488 if none is left."""
+        named = [codec for name in codecs for codec in CODECS if codec.name == name.upper()]
+        if not named:
+            raise PeerError(488, f"none of the codecs {', '.join(codecs)} is spoken here")
+        self._local = replace(self._local, codecs=(*named, TELEPHONE_EVENT))
 
     def accept(self, answer: bytes) -> None:
         """Take the far end's answer to our offer; PeerError if it does not fit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..audio.tones import beep
@@ -10,7 +11,7 @@ from ..errors import PeerError
 from ..recording.recorder import StopRules
 from ..recording.resource import Direction, Format, Source
 from ..recording.states import SWML_RESULT
-from ..swml.actions import Action, Answer, Finished, Hangup, Play, Record, Sleep
+from ..swml.actions import Action, Answer, FileAudio, Finished, Hangup, Play, Record, Sleep
 from ..swml.interpreter import Interpreter
 from .clips import amplify
 from .recording import RecordingOrder
@@ -24,10 +25,14 @@ _HANGUP_STATUS = {"busy": 486, "decline": 603, "hangup": 480}
 class Performance:
     """Asks the interpreter for the next action, carries it out, tells what came of it."""
 
-    def __init__(self, call: Call, interpreter: Interpreter) -> None:
+    def __init__(self, call: Call, interpreter: Interpreter, folder: Path | None) -> None:
+        """`folder` is where the document is: files it names are sought there."""
         self._call = call
+        self._folder = folder
         self._interpreter = interpreter
         self._deadline: asyncio.TimerHandle | None = None
+        self._since: int | None = None
+        """Position the call was answered at, while no step has let time pass since then."""
 
     async def run(self) -> None:
         """Go through the document to its end; the call hangs up after the last step."""
@@ -46,7 +51,7 @@ class Performance:
         """Carry out one action; return the variables it sets."""
         match action:
             case Answer():
-                await self._answer(action.max_duration)
+                await self._answer(action)
             case Play():
                 return await self._play(action)
             case Record():
@@ -59,8 +64,15 @@ class Performance:
                 await self._call.unless_over(asyncio.get_running_loop().create_future())
         return {}
 
+    async def _pick_up(self) -> None:
+        """Answer, unless that is done. From that instant on the far end may speak."""
+        call = self._call
+        if not call.answered and call.media is not None:
+            self._since = call.media.now()
+        await call.answer()
+
     async def _answer(self, max_duration: float) -> None:
-        await self._call.answer()
+        await self._pick_up()
         if self._deadline is None:
             self._deadline = asyncio.get_running_loop().call_later(
                 max_duration, self._call.hang_up, "max_duration"
@@ -68,22 +80,27 @@ class Performance:
 
     async def _play(self, action: Play) -> dict[str, Any]:
         call = self._call
-        await call.answer()
+        await self._pick_up()
+        self._since = None
         assert call.media is not None
-        for url in action.urls:
+        for source in action.sources:
+            name = str(source)
+            if isinstance(source, FileAudio) and self._folder is not None:
+                name = str(self._folder / source.path)
             try:
-                samples = await call.unless_over(call.services.clips.load(url, call.media.rate))
+                samples = await call.unless_over(call.services.clips.load(name, call.media.rate))
             except PeerError as error:
-                call.log.warning("nothing to play", url=url, error=error.reason)
+                call.log.warning("nothing to play", source=name, error=error.reason)
                 continue
             await call.unless_over(call.media.play(amplify(samples, action.volume)))
         return {}
 
     async def _record(self, action: Record) -> dict[str, Any]:
         call = self._call
-        await call.answer()
+        await self._pick_up()
         assert call.media is not None
         if action.beep:
+            self._since = None
             await call.unless_over(call.media.play(beep(call.media.rate)))
         longest = call.services.max_recording
         order = RecordingOrder(
@@ -99,7 +116,10 @@ class Performance:
             stereo=action.stereo,
             status_url=action.status_url,
             source=Source.RECORD_ACTION,
+            # Whoever speaks as soon as he is answered is quicker than a busy server.
+            since=self._since,
         )
+        self._since = None
         recording = await call.record(order)
         return {
             "record_url": call.services.ledger.download_url(recording.id),
@@ -108,6 +128,7 @@ class Performance:
 
     async def _sleep(self, seconds: float | None) -> None:
         """Wait; None waits until the call ends."""
+        self._since = None
         if seconds is None:
             await self._call.unless_over(asyncio.get_running_loop().create_future())
         else:

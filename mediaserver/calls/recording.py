@@ -32,6 +32,8 @@ class RecordingOrder:
     status_url: str | None
     source: Source
     control_id: str | None = None
+    since: int | None = None
+    """Position on the leg's line it begins at, a moment ago; None: the present one."""
 
 
 class RecordingRun:
@@ -56,7 +58,7 @@ class RecordingRun:
 
         Whatever goes wrong on the way, the recording ends in a final state that is announced.
         """
-        take = capture.start(order.rules)
+        take = capture.start(order.rules, order.since)
         recording = self._make(capture, take, order, call_id)
         recording = await self._ledger.begin(recording, self._envelope)
         stop = await take.stopped

@@ -1,0 +1,75 @@
+"""Which methods there are (contract A7), and which of them are carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ..errors import Code, ScriptError, quoted
+from .answer import ANSWER
+from .hangup import HANGUP
+from .method import Method, suggestion
+from .play import PLAY
+from .record import RECORD
+from .sleep import SLEEP
+
+METHODS: Final[Mapping[str, Method]] = MappingProxyType(
+    {method.name: method for method in (ANSWER, HANGUP, PLAY, RECORD, SLEEP)}
+)
+
+NOT_SUPPORTED: Final = frozenset(
+    [
+        "ai",
+        "ai_sidecar",
+        "amazon_bedrock",
+        "cond",
+        "connect",
+        "denoise",
+        "detect_machine",
+        "enter_queue",
+        "execute",
+        "goto",
+        "join_conference",
+        "join_room",
+        "label",
+        "live_transcribe",
+        "live_translate",
+        "pay",
+        "prompt",
+        "receive_fax",
+        "record_call",
+        "request",
+        "return",
+        "send_digits",
+        "send_fax",
+        "send_sms",
+        "set",
+        "sip_refer",
+        "stop_denoise",
+        "stop_record_call",
+        "stop_stream",
+        "stop_tap",
+        "stream",
+        "switch",
+        "tap",
+        "transcribe",
+        "transcribe_stop",
+        "transfer",
+        "unset",
+        "user_event",
+    ]
+)
+"""Methods of the contract that this version does not carry out."""
+
+
+def find_method(name: str, path: str) -> Method:
+    """Return the method `name`; raises ScriptError with `path`, where it stands."""
+    method = METHODS.get(name)
+    if method is not None:
+        return method
+    if name in NOT_SUPPORTED:
+        message = f"the method {name} is not supported by this version"
+    else:
+        message = f"there is no method {quoted(name)}{suggestion(name, list(METHODS))}"
+    raise ScriptError(Code.METHOD_UNDEFINED, path, message)

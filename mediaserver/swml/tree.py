@@ -165,8 +165,8 @@ def _read_yaml(text: str) -> Any:
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = ascii(error.problem or "")[1:-1][:200]
         raise _unreadable(f"this is not YAML: {problem}{place}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        # PyYAML's reader for control characters, its escapes for numbers beyond Unicode.
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # The last two are how PyYAML's own scanner takes characters beyond Unicode.
         raise _unreadable(f"this is not YAML: {ascii(str(error))[1:-1][:200]}") from None
 
 

@@ -7,7 +7,6 @@ where a value with a variable in it is DEFERRED, and at the step.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -20,6 +19,9 @@ from ..source import SourceError, parse_source, web_url
 
 DEFERRED: Final = object()
 """Stands for a value that is known at the step only."""
+
+_HUGE: Final = 10**15
+"""Beyond any limit of a parameter; below it integers and floats convert without loss."""
 
 _NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 
@@ -258,4 +260,4 @@ def _number(value: Any, *, loose: bool) -> float | int | None:
         value = float(text) if _NUMBER.fullmatch(text) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if math.isfinite(value) else None
+    return value if -_HUGE < value < _HUGE else None  # False for NaN too

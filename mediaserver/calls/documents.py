@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from ..errors import PeerError
 from ..swml.document import Document, load
 from ..swml.errors import ScriptError
+from ..swml.tree import read_tree
 from .ports import Fetcher
 
 FETCH_TIMEOUT: Final = 5.0
@@ -53,7 +52,9 @@ class Documents:
                 max_bytes=MAX_DOCUMENT,
                 timeout=FETCH_TIMEOUT,
             )
-            return _parse(fetched.body, fetched.content_type, allow_files=False)
+            return await asyncio.to_thread(
+                _parse, fetched.body, fetched.content_type, allow_files=False
+            )
         return await asyncio.to_thread(self._from_file, source)
 
     def _from_file(self, name: str) -> Document:
@@ -76,16 +77,14 @@ def _parse(text: bytes, content_type: str | None, *, allow_files: bool) -> Docum
     try:
         return load(text, content_type=content_type, allow_files=allow_files)
     except ScriptError as error:
-        raise DocumentRefused(error, tuple(_status_urls(text))) from error
+        raise DocumentRefused(error, tuple(_status_urls(text, content_type))) from error
 
 
-def _status_urls(text: bytes) -> list[str]:
+def _status_urls(text: bytes, content_type: str | None) -> list[str]:
     """Return the `status_url`s of a document that is otherwise wrong, as far as it can be read."""
-    if len(text) > MAX_DOCUMENT:
-        return []
     try:
-        tree = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        tree = read_tree(text, content_type)
+    except ScriptError:
         return []
     found: list[str] = []
     for value in _values(tree, "status_url"):

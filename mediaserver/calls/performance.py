@@ -64,18 +64,18 @@ class Performance:
                 await self._call.unless_over(asyncio.get_running_loop().create_future())
         return {}
 
-    async def _pick_up(self) -> None:
+    async def _pick_up(self, codecs: tuple[str, ...] = ()) -> None:
         """Answer, unless that is done. From that instant on the far end may speak."""
         call = self._call
         if not call.answered and call.media is not None:
             self._since = call.media.now()
-        await call.answer()
+        await call.answer(codecs)
 
-    async def _answer(self, max_duration: float) -> None:
-        await self._pick_up()
+    async def _answer(self, action: Answer) -> None:
+        await self._pick_up(action.codecs)
         if self._deadline is None:
             self._deadline = asyncio.get_running_loop().call_later(
-                max_duration, self._call.hang_up, "max_duration"
+                action.max_duration, self._call.hang_up, "max_duration"
             )
 
     async def _play(self, action: Play) -> dict[str, Any]:

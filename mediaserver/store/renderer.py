@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
 from typing import Final
 
 import structlog
@@ -77,8 +80,15 @@ class Renderer:
 
 
 def _calm_down() -> None:
-    """Make an encoder give way to the calls, and leave Ctrl-C to its parent."""
-    import signal
-
+    """Make an encoder give way to the calls, leave Ctrl-C to its parent, and not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    """End this process when the server's has ended, however it ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

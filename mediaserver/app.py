@@ -16,7 +16,7 @@ from .calls.clips import Clips
 from .calls.documents import Documents
 from .calls.ledger import Ledger
 from .calls.recovery import recover
-from .calls.registry import Admission, Registry, Route
+from .calls.registry import LAST_WORK, Admission, Registry, Route
 from .calls.services import Identity, Services
 from .clock import Clock, SystemClock
 from .config import Config
@@ -27,7 +27,7 @@ from .net.ports import PortPool
 from .net.signalling import Signalling, bracketed, contact_for
 from .net.sip import ListenAddress, SipEndpoint
 from .recording.journal import open_journal
-from .recording.resource import Format, audio_path
+from .recording.resource import Direction, Format, audio_path
 from .sip.agent import Agent, AgentLimits
 from .sip.events import Event
 from .sip.hop import Transport
@@ -101,6 +101,7 @@ class Server:
         self._recovery = asyncio.create_task(
             recover(await self._recordings.unfinished(), services, self._journal_end)
         )
+        self._stack.push_async_callback(self._stop_recovery)
         self.media.start()
         self._ready = self._registry
         self.sip.agent.draining = False
@@ -117,7 +118,8 @@ class Server:
         log.info("stopping", calls=self._registry.active, grace=grace)
         self.sip.agent.draining = True
         await self._registry.drain(grace)
-        await self._recovery
+        await asyncio.wait({self._recovery}, timeout=LAST_WORK if grace else 0.0)
+        await self._stop_recovery()
         await self._last_callbacks()
         await self._stack.aclose()
         log.info("stopped", calls=self._registry.total)
@@ -175,7 +177,7 @@ class Server:
         self._outbox = Outbox(self._database)
         self._files = Files(self._data_dir)
         self._journals = JournalWriter(self._data_dir)
-        self._stack.callback(self._journals.close)
+        self._stack.push_async_callback(asyncio.to_thread, self._journals.close)
         self._renderer = Renderer()
         self._stack.push_async_callback(self._renderer.close)
         self._renderer.start()
@@ -233,9 +235,15 @@ class Server:
             ),
             recordings=self._recordings,
             files=self._files,
-            health=lambda: Health("draining" if self._registry.draining else "ok"),
+            health=self._health,
             clock=self.clock,
         )
+
+    def _health(self) -> Health:
+        """Say "ok" only while a call would be let in."""
+        if self._ready is None:
+            return Health("starting")
+        return Health("draining" if self._registry.draining else "ok")
 
     def _admission(self) -> Admission:
         limits = self.config.limits
@@ -246,13 +254,23 @@ class Server:
         return Route(route.swml, route.status_url) if route else None
 
     def _journal_end(self, folder: str) -> int:
-        """Return the last position the journal of a leg holds."""
-        path = self._data_dir / folder
-        with (
-            open_journal(path / "speak.journal") as speak,
-            open_journal(path / "listen.journal") as listen,
-        ):
-            return max(speak.end, listen.end)
+        """Return the last position the journal of a leg holds, on one side or the other."""
+        ends: list[int] = []
+        faults: list[LocalError] = []
+        for side in (Direction.SPEAK, Direction.LISTEN):
+            try:
+                with open_journal(self._data_dir / folder / f"{side}.journal") as journal:
+                    ends.append(journal.end)
+            except LocalError as error:
+                faults.append(error)
+        if not ends:
+            raise faults[0]
+        return max(ends)
+
+    async def _stop_recovery(self) -> None:
+        """End it where it stands; the next start goes on with what is left."""
+        self._recovery.cancel()
+        await asyncio.gather(self._recovery, return_exceptions=True)
 
     def _own_recording(self, url: str) -> Path | None:
         """Return the file behind a download address of this server, None for any other address."""

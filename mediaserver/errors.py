@@ -25,6 +25,10 @@ class LocalError(MediaServerError):
     """Something on our side failed: the message is one sentence an operator can act on."""
 
 
+class ConflictError(LocalError):
+    """What was asked cannot be done, and asking again gives the same answer."""
+
+
 class ConfigError(LocalError):
     """A setting is wrong: `key` names it, the message says what would be right."""
 

@@ -11,16 +11,31 @@ from typing import Any
 import pytest
 import yaml
 
+from mediaserver import app
+from mediaserver.audio.vad import vad_setting
+from mediaserver.calls import registry as calls
+from mediaserver.calls.description import describe_call
+from mediaserver.calls.services import Identity
+from mediaserver.config import load as load_config
+from mediaserver.errors import ConfigError
 from mediaserver.recording.announcement import Envelope, announce
 from mediaserver.recording.resource import Audio, Direction, Format, Recording, Source, Span
 from mediaserver.recording.states import State
+from mediaserver.sip.message import Request, parse_message
+from mediaserver.store import renderer
+from mediaserver.swml import document
+from mediaserver.swml.errors import Code, ScriptError
+from mediaserver.swml.methods.method import Method
+from mediaserver.swml.methods.record import RECORD
+from mediaserver.swml.methods.registry import METHODS, NOT_SUPPORTED
+from mediaserver.web import delivery
 from mediaserver.web.errors import error_body, not_found
 from mediaserver.web.signatures import Signer
 from mediaserver.web.views import recording_view
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-SCRIPT_PAGES = [ROOT / "docs" / "swml.md"]
+SWML = ROOT / "docs" / "swml.md"
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -133,13 +148,153 @@ def shape(value: Any) -> Any:
     return "number" if isinstance(value, (int, float)) else type(value).__name__
 
 
-@pytest.mark.parametrize("page", SCRIPT_PAGES, ids=lambda page: page.name)
-def test_documented_scripts_are_accepted(page: Path) -> None:
-    document = pytest.importorskip("mediaserver.swml.document")
-    scripts = blocks(page, "yaml")
+def test_documented_scripts_are_accepted() -> None:
+    scripts = blocks(SWML, "yaml")
     assert scripts
     for source in scripts:
         document.load(source)
+
+
+@pytest.mark.parametrize("name", ["announce.yaml", "voicemail.yaml"])
+def test_the_scripts_that_come_with_it_are_accepted(name: str) -> None:
+    document.load((ROOT / "config" / name).read_bytes())
+
+
+def test_the_table_of_methods_is_that_of_the_registry() -> None:
+    text = SWML.read_text().partition("<!-- methods")[2].partition("-->\n")[2]
+    documented = text.partition("<!-- end of methods -->")[0].strip()
+    assert documented == methods_table()
+
+
+def methods_table() -> str:
+    """Return what docs/swml.md says of the methods, made of the registry."""
+    lines = ["| method | parameters, with their defaults |", "|---|---|"]
+    lines += [f"| `{name}` | {signature(METHODS[name])} |" for name in sorted(METHODS)]
+    absent = ", ".join(f"`{name}`" for name in sorted(NOT_SUPPORTED))
+    lines += ["", f"Not carried out, `{Code.METHOD_UNDEFINED}`: {absent}."]
+    return "\n".join(lines)
+
+
+def signature(method: Method) -> str:
+    """Return the parameters of a method: alternatives first, then the others and their defaults."""
+    named = [" or ".join(f"`{name}`" for name in method.exactly_one)] if method.exactly_one else []
+    for parameter in method.parameters:
+        if parameter.name not in method.exactly_one:
+            default = written(parameter.default)
+            named.append(f"`{parameter.name}`" + (f" ({default})" if default else ""))
+    return ", ".join(named)
+
+
+def written(default: object) -> str:
+    """Return a default as a script would have it, nothing for none."""
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, float):
+        return f"{default:g}"
+    return "" if default in (None, ()) else str(default)
+
+
+def rows(page: Path, first: str) -> list[list[str]]:
+    """Return the cells of a page's table whose first heading is `first`, without backquotes."""
+    lines = page.read_text().partition(f"\n| {first} |")[2].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_parameters_of_record_are_those_of_the_method() -> None:
+    documented = [(name, default) for name, default, _ in rows(SWML, "parameter")]
+    assert documented == [(p.name, written(p.default) or "none") for p in RECORD.parameters]
+
+
+def test_the_documented_curve_of_sensitivity_is_the_one_that_holds() -> None:
+    table = [[float(cell) for cell in row] for row in rows(SWML, "`input_sensitivity` | mode")]
+    assert [sensitivity for sensitivity, *_ in table] == [0, 25, 44, 50, 75, 100]
+    for sensitivity, mode, floor, margin in table:
+        setting = vad_setting(sensitivity)
+        assert setting.mode == mode
+        assert setting.floor_dbov == pytest.approx(floor)
+        assert setting.margin_db == pytest.approx(margin)
+
+
+def test_the_documented_codes_are_those_that_scripts_are_refused_with() -> None:
+    sources = (ROOT / "mediaserver" / "swml").rglob("*.py")
+    text = "".join(path.read_text() for path in sources if path.name != "errors.py")
+    used = {Code[name] for name in re.findall(r"\bCode\.([A-Z_]+)", text)}
+    cells = " ".join(row[0] for row in rows(SWML, "code"))
+    assert set(re.findall(r"relay_script_\w+", cells)) == used
+
+
+def test_the_documented_error_is_the_one_that_is_told() -> None:
+    told = example(SWML, "event_type")["params"]["error"]
+    steps = [{"answer": {}}, {"answer": {}}, {"record": {"max_lenght": 3}}]
+    script = json.dumps({"sections": {"main": steps}})
+    with pytest.raises(ScriptError) as refused:
+        document.load(script)
+    error = refused.value
+    assert told == {"code": error.code, "path": error.path, "message": error.message}
+
+
+INVITE = (
+    b"INVITE sip:voicemail@192.0.2.10 SIP/2.0\r\n"
+    b"Via: SIP/2.0/UDP 198.51.100.7:5060;branch=z9hG4bK1\r\n"
+    b"From: <sip:+4930123456@trunk.example.com>;tag=1\r\n"
+    b"To: <sip:voicemail@192.0.2.10>\r\n"
+    b"Call-ID: 1\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n"
+    b"Contact: <sip:trunk@198.51.100.7:5060>\r\nX-Account: 17\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+def test_the_documented_request_for_a_script_is_the_one_that_is_sent() -> None:
+    call = example(SWML, "call")["call"]
+    request = parse_message(INVITE)
+    assert isinstance(request, Request)
+    identity = Identity(
+        project_id=call["project_id"], space_id=call["space_id"], node_id=call["node_id"]
+    )
+    assert call == describe_call(call["call_id"], request, identity)
+
+
+def test_the_documented_problems_are_what_check_config_says(tmp_path: Path) -> None:
+    (told,) = blocks(ROOT / "docs" / "configuration.md", "text")
+    file = tmp_path / "config.yaml"
+    file.write_text("sip: {advertis: 192.0.2.10}\nrtp: {ports: 10001-20000}\n")
+    with pytest.raises(ConfigError) as wrong:
+        load_config(file, {})
+    assert told == f"mediaserver: {wrong.value}\n"
+
+
+def test_systemd_waits_longer_than_a_stop_takes() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    work = 2 * calls.LAST_WORK  # of calls, and of a recovery
+    under_way = renderer.CLOSING + delivery.GRACE + 5.0  # the last is WebServer.stop's
+    longest = app.GRACE + work + app.LAST_CALLBACKS + under_way
+    (waits,) = re.findall(r"TimeoutStopSec=(\d+)", text)
+    assert f"{longest:g} seconds" in text
+    assert f"{app.GRACE:g} seconds" in text
+    assert f"{calls.LAST_WORK:g} seconds" in text
+    assert int(waits) > longest
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_of_ours_that_is_named_exists(page: Path) -> None:
+    named = re.findall(
+        r"`((?:tests|mediaserver|config|scripts|docs|\.ci)/[\w./-]*)`", page.read_text()
+    )
+    missing = {name for name in named if not (ROOT / name).exists()}
+    assert {name for name in missing if not (ROOT / f"{name}.py").exists()} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_is_named_exists(page: Path) -> None:
+    text = page.read_text()
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)) - targets == set()
+    commands = {"serve", "check-config", "call", "recordings", "demo"}
+    assert set(re.findall(r"bin/mediaserver ([a-z][a-z-]*)", text)) - commands == set()
+
+
+def example(page: Path, key: str) -> Any:
+    """Return the JSON example of a page that has `key`."""
+    return next(e for e in map(json.loads, blocks(page, "json")) if key in e)
 
 
 def test_every_dependency_has_its_reason() -> None:

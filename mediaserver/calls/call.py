@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -68,8 +69,10 @@ class Call:
         self._negotiation: Negotiation | None = None
         self._answer_body = b""
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.acknowledged_at: int | None = None
+        """Position on the leg's line at which the first ACK was read."""
         self._acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._recordings: set[asyncio.Task[Any]] = set()
+        self._background: set[asyncio.Task[Any]] = set()
         self._recorded = 0
         self._began = services.clock.monotonic()
         self._statistics: LegStatistics | None = None
@@ -79,7 +82,8 @@ class Call:
             direction="inbound",
             from_=str(request.from_.uri),
             to=str(request.to.uri),
-            sip_call_id=request.call_id,
+            # A Call-ID may hold any octets; a database takes text.
+            sip_call_id=request.call_id.encode("utf-8", "replace").decode(),
             created_at=self._now_us(),
         )
         self.log = structlog.get_logger(__name__).bind(call_id=self.id)
@@ -95,6 +99,8 @@ class Call:
 
     def acknowledged(self, event: Established | ReinviteAcknowledged) -> None:
         """Take the ACK, with the answer to our offer if we made one."""
+        if self._over.done():
+            return
         try:
             if event.body and self._negotiation is not None:
                 self._negotiation.accept(event.body)
@@ -102,11 +108,16 @@ class Call:
             self.log.warning("answer in ACK refused", error=error.reason)
             self.hang_up("error")
         if not self._acknowledged.done():
+            if self.media is not None:
+                self.acknowledged_at = self.media.now()
             self._acknowledged.set_result(None)
 
     def renegotiate(self, event: Reinvited) -> None:
         """Answer a re-INVITE or UPDATE; one that cannot be accepted leaves all as it was."""
         signalling = self.services.signalling
+        if self._over.done():  # our BYE waits for their ACK, and the leg is somebody else's
+            signalling.reject(self.session, 481)
+            return
         if self._negotiation is None:
             signalling.reject(self.session, 488)
             return
@@ -118,14 +129,14 @@ class Call:
     def info(self, event: InfoReceived) -> None:
         """Take a DTMF digit that came as SIP INFO."""
         digit = _info_digit(event.content_type, event.body)
-        if digit and self.capture is not None and self.media is not None:
+        if digit and not self._over.done() and self.capture and self.media:
             self.capture.on_key(digit, self.media.now())
 
     # What the call does.
 
     async def run(self, source: str, status_url: str | None) -> None:
         """Carry out the document at `source`; `status_url` hears of faults in it."""
-        added = self._spawn(persist(partial(self.services.calls.add, self._record)))
+        self._spawn(persist(partial(self.services.calls.add, self._record)))
         try:
             self._open_media()
             await self._perform(source, status_url)
@@ -141,7 +152,6 @@ class Call:
             self.hang_up("error", status=500)
         finally:
             self.hang_up("hangup")
-            await added
             await self._wind_up()
 
     def ring_early(self) -> None:
@@ -156,6 +166,8 @@ class Call:
         """
         if self.answered:
             return
+        if self._over.done():
+            raise CallOver
         assert self._negotiation is not None
         if codecs:
             self._negotiation.limit(codecs)
@@ -164,11 +176,17 @@ class Call:
         self._record = replace(self._record, answered_at=self._now_us())
         self.services.signalling.answer(self.session, self._answer_body)
         if not self.request.body:
-            async with asyncio.timeout(ANSWER_WAIT):
-                await self.unless_over(asyncio.shield(self._acknowledged))
+            try:
+                async with asyncio.timeout(ANSWER_WAIT):
+                    await self.unless_over(asyncio.shield(self._acknowledged))
+            except TimeoutError:
+                self.hang_up("ack_timeout")
+                raise CallOver from None
 
     async def record(self, order: RecordingOrder) -> Recording:
         """Record in the foreground; return the recording in its final state."""
+        if self._over.done():
+            raise CallOver
         assert self.capture is not None
         self._recorded += 1
         run = RecordingRun(
@@ -182,13 +200,19 @@ class Call:
         return await self.unless_over(asyncio.shield(task))
 
     async def unless_over(self, step: Awaitable[T]) -> T:
-        """Wait for `step`; CallOver if the call ends first, and then the step is cancelled."""
+        """Wait for `step`; CallOver if the call ends first, and then the step is cancelled.
+
+        A step that comes to its end together with the call is CallOver too: no other may follow.
+        """
         task = asyncio.ensure_future(step)
         try:
-            either: set[asyncio.Future[Any]] = {task, self._over}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not self._over.done():
+                either: set[asyncio.Future[Any]] = {task, self._over}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
-                return task.result()
+                result = task.result()
+                if not self._over.done():
+                    return result
             raise CallOver
         finally:
             if not task.done():
@@ -223,17 +247,17 @@ class Call:
             await Performance(self, interpreter, folder).run()
         except DocumentRefused as refused:
             urls = {*refused.status_urls, *([status_url] if status_url else [])}
-            await self._report(refused.error, urls)
+            self._report(refused.error, urls)
             self.hang_up("error", status=500)
         except ScriptError as error:
-            await self._report(error, {status_url} if status_url else set())
+            self._report(error, {status_url} if status_url else set())
             self.hang_up("error", status=500)
 
     async def _load(self, source: str, description: dict[str, Any]) -> Document:
         request = {"call": description, "vars": {}, "envs": {}, "params": {}}
         return await self.services.documents.load(source, request)
 
-    async def _report(self, error: ScriptError, urls: set[str]) -> None:
+    def _report(self, error: ScriptError, urls: set[str]) -> None:
         """Say what is wrong with a document: in the log, and to whoever wants to know."""
         self.log.error("document refused", code=error.code, path=error.path, error=error.message)
         params = {
@@ -243,14 +267,14 @@ class Call:
         }
         now = self._now_us()
         body = self.envelope.wrap("calling.script.warning", params, now)
-        await self.services.outbox.add(
-            [
-                Announcement(
-                    stream=f"{self.id}/{number}", sequence=1, url=url, body=body, created_at=now
-                )
-                for number, url in enumerate(sorted(urls))
-            ]
-        )
+        said = [
+            Announcement(
+                stream=f"{self.id}/{number}", sequence=1, url=url, body=body, created_at=now
+            )
+            for number, url in enumerate(sorted(urls))
+        ]
+        if said:  # the caller does not wait for the database
+            self._spawn(persist(partial(self.services.outbox.add, said)))
 
     def _refuse(self, error: PeerError) -> None:
         if self._over.done():
@@ -260,17 +284,35 @@ class Call:
         self.hang_up("error", status=status)
 
     def _let_go(self) -> None:
-        """Close takes and ports now, with what has arrived by now."""
-        if self.capture is not None:
-            self.capture.hang_up(StopReason.HANGUP)
-        if self.media is not None:
-            self._statistics = self.media.statistics()
-            self.media.close()
+        """Close takes and ports now, with what has arrived by now.
+
+        What fails here must not keep the rest from being closed, nor the far end from being told.
+        """
+        with self._logged("capture not closed"):
+            if self.capture is not None:
+                self.capture.hang_up(StopReason.HANGUP)
+        with self._logged("media leg not closed"):
+            if self.media is not None:
+                self._statistics = self.media.statistics()
+                self.media.close()
+
+    @contextmanager
+    def _logged(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self.log.exception(what)
 
     async def _wind_up(self) -> None:
         """Wait for what still runs in the background, then write the call's last line."""
-        while self._recordings:
-            await asyncio.wait(self._recordings)
+        try:
+            while self._background:
+                await asyncio.wait(self._background)
+        except asyncio.CancelledError:  # shutdown: the next start completes what is cut off here
+            for task in self._background:
+                task.cancel()
+            await asyncio.gather(*self._background, return_exceptions=True)
+            raise
         if self.capture is not None:
             await self._close_journal(self.capture)
         cause = self._over.result()
@@ -300,9 +342,14 @@ class Call:
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run `work` to its end whatever becomes of the call."""
         task = asyncio.create_task(work)
-        self._recordings.add(task)
-        task.add_done_callback(self._recordings.discard)
+        self._background.add(task)
+        task.add_done_callback(self._spawned_done)
         return task
+
+    def _spawned_done(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.log.error("work of a call failed", exc_info=error)
 
     def _now_us(self) -> int:
         return int(self.services.clock.time() * 1e6)

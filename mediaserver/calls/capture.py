@@ -10,7 +10,7 @@ detector had to decide without it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Final
 
 from ..clock import Clock
@@ -18,6 +18,7 @@ from ..errors import LocalError
 from ..recording.recorder import Recorder, Stop, StopRules
 from ..recording.resource import Direction, Span
 from ..recording.states import StopReason
+from ..rtp.timeline import RING
 from .ports import JournalFile, Journals, MediaLeg
 
 FLUSH_EVERY: Final = 0.4
@@ -32,6 +33,11 @@ class Take:
         self.stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         self._recorder = recorder
         self._fed = start
+
+    @property
+    def heard(self) -> int:
+        """Position up to which the recorder was given what the leg heard."""
+        return self._fed
 
     def hear(self, leg: MediaLeg, upto: int, decided: int) -> None:
         """Give the recorder what became final up to `upto`, and the time up to `decided`."""
@@ -84,7 +90,9 @@ class Capture:
         if self._speak is None or self._listen is None:
             self._open(start)
         if not self._takes:
+            # What was sent, or came late, before this is nobody's.
             self._flushed = max(self._flushed, start)
+            self._leg.take_late()
             self._leg.take_sent()
             self._leg.keep_sent = True
         take = Take(Recorder(rules, start, self._leg.rate), start)
@@ -94,10 +102,12 @@ class Capture:
     def finish(self, take: Take) -> Awaitable[None]:
         """Let go of a take that stopped; done when all of it is in the journal's files."""
         if take in self._takes:
-            if not self._over:
-                self._flush()
-            self._takes.remove(take)
-            self._leg.keep_sent = bool(self._takes)
+            try:
+                if not self._over:
+                    self._flush()
+            finally:
+                self._takes.remove(take)
+                self._leg.keep_sent = bool(self._takes)
         return self._flushed_to_disk()
 
     def span(self, take: Take, end: int | None = None) -> Span:
@@ -107,17 +117,22 @@ class Capture:
     def hang_up(self, reason: StopReason = StopReason.HANGUP) -> None:
         """End every take where the leg ends now, with the last packet that arrived.
 
-        Nothing is read from the leg after this: it may be closed, and its place given away.
+        Nothing is read from the leg after this: it may be closed, and its place given away. Should
+        the leg fail now, the takes end all the same, with what they were given before.
         """
         if self._over:
             return
-        end = self._leg.end()
-        placed, _, _ = self._leg.marks()
-        for take in list(self._takes):
-            take.hear(self._leg, placed, end)
-            take.end(reason, end)
-        self._flush()
-        self._over = True
+        try:
+            end = self._leg.end()
+            placed, _, _ = self._leg.marks()
+            for take in self._takes:
+                take.hear(self._leg, placed, end)
+                take.end(reason, end)
+            self._flush()
+        finally:
+            self._over = True
+            for take in self._takes:
+                take.end(reason, take.heard)
 
     def on_key(self, digit: str, position: int) -> None:
         """Offer a key to every take."""
@@ -128,18 +143,19 @@ class Capture:
         """Move every take on, and the journal from time to time."""
         if not self._takes or self._over:
             return
-        _, final, decided = self._leg.marks()
+        placed, final, decided = self._leg.marks()
         for take in self._takes:
             take.hear(self._leg, final, decided)
-        if self._clock.monotonic() - self._flushed_at >= FLUSH_EVERY or self._leg.hurried():
+        # By time, and by length too: after the loop was held up, seconds are heard in no time.
+        waits = self._clock.monotonic() - self._flushed_at >= FLUSH_EVERY
+        if waits or placed - self._flushed >= FLUSH_EVERY * self._leg.rate:
             self._flush()
 
     async def close(self) -> None:
-        """Close the journal; the leg is done."""
-        for file in (self._speak, self._listen):
-            if file is not None:
-                await file.close()
+        """Close the journal; the leg is done. LocalError when not all of it was written."""
+        files = [file for file in (self._speak, self._listen) if file is not None]
         self._speak = self._listen = None
+        await _all(file.close() for file in files)
 
     def _open(self, first: int) -> None:
         rate = self._leg.rate
@@ -158,6 +174,8 @@ class Capture:
         placed, _, _ = self._leg.marks()
         late = self._leg.take_late()
         start = self._flushed if late is None else max(self._first, min(late, self._flushed))
+        # Further back there is only the silence of a hold, which a hole in the file says as well.
+        start = max(start, placed - RING)
         if placed > start:
             self._speak.write(start, self._leg.read(start, placed))
             self._flushed = placed
@@ -166,12 +184,17 @@ class Capture:
                 self._listen.write(position, samples)
 
     async def _flushed_to_disk(self) -> None:
-        faults: list[LocalError] = []
-        for file in (self._speak, self._listen):
-            if file is not None:
-                try:
-                    await file.flushed()
-                except LocalError as error:
-                    faults.append(error)
-        if faults:
-            raise faults[0]
+        files = [file for file in (self._speak, self._listen) if file is not None]
+        await _all(file.flushed() for file in files)
+
+
+async def _all(works: Iterable[Awaitable[None]]) -> None:
+    """Wait for every one of `works`; raise the first LocalError when all are done."""
+    faults: list[LocalError] = []
+    for work in works:
+        try:
+            await work
+        except LocalError as error:
+            faults.append(error)
+    if faults:
+        raise faults[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,8 @@ class Clips:
         self._fetcher = fetcher
         self._own_file = own_file
         self._files: dict[tuple[str, int], tuple[tuple[int, int], NDArray[np.int16]]] = {}
+        self._lock = threading.Lock()
+        """Held while `_files` is looked into: files are decoded on several threads at once."""
 
     async def load(self, source: str, rate: int) -> NDArray[np.int16]:
         """Return the samples of `source` at `rate`; PeerError with a sentence if there are none."""
@@ -47,7 +50,7 @@ class Clips:
             seconds = _seconds(duration, source) if duration.strip() else None
             return ring(country.strip().lower(), seconds, rate)
         if source.startswith(("http://", "https://")):
-            own = self._own_file(source)
+            own = await asyncio.to_thread(self._own_file, source)
             if own is None:
                 fetched = await self._fetcher.get(
                     source, max_bytes=MAX_CLIP_BYTES, timeout=FETCH_TIMEOUT
@@ -62,12 +65,15 @@ class Clips:
         except OSError as error:
             raise PeerError(404, f"cannot play {name}: {error.strerror}") from None
         mark = (status.st_mtime_ns, status.st_size)
-        known = self._files.pop((name, rate), None)
+        with self._lock:
+            known = self._files.get((name, rate))
         if known is None or known[0] != mark:
             known = (mark, decode_clip(Path(name), rate))
-        self._files[name, rate] = known
-        while len(self._files) > CACHED:
-            self._files.pop(next(iter(self._files)))
+        with self._lock:
+            self._files.pop((name, rate), None)
+            self._files[name, rate] = known
+            while len(self._files) > CACHED:
+                self._files.pop(next(iter(self._files)))
         return known[1]
 
 

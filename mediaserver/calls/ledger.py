@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from ..clock import Clock
-from ..errors import LocalError
+from ..errors import ConflictError, LocalError
 from ..recording.announcement import Announcement, Envelope, announce
 from ..recording.resource import Recording
 from ..recording.states import FINAL, State
@@ -72,11 +72,18 @@ class Ledger:
 
 
 async def persist(write: Callable[[], Awaitable[None]], **what: object) -> None:
-    """Write to the database, again and again until it takes it; `what` says in the log what."""
+    """Write to the database, again and again until it takes it; `what` says in the log what.
+
+    What it will never take, because it is written already or cannot be held, is logged and let go:
+    no call may wait for that.
+    """
     attempt = 0
     while True:
         try:
             return await write()
+        except ConflictError as error:
+            log.error("not written", **what, error=str(error))
+            return None
         except LocalError as error:
             delay = RETRIES[min(attempt, len(RETRIES) - 1)]
             attempt += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..audio.tones import beep
 from ..errors import PeerError
@@ -18,6 +18,9 @@ from .recording import RecordingOrder
 
 if TYPE_CHECKING:
     from .call import Call
+
+ACK_WAIT: Final = 0.05
+"""Seconds an ACK may have waited to be read, while the voice behind it was already coming."""
 
 _HANGUP_STATUS = {"busy": 486, "decline": 603, "hangup": 480}
 
@@ -67,9 +70,14 @@ class Performance:
     async def _pick_up(self, codecs: tuple[str, ...] = ()) -> None:
         """Answer, unless that is done. From that instant on the far end may speak."""
         call = self._call
-        if not call.answered and call.media is not None:
-            self._since = call.media.now()
+        if call.answered or call.media is None:
+            return
+        self._since = answered_at = call.media.now()
         await call.answer(codecs)
+        if not call.request.body and call.acknowledged_at is not None:
+            # The offer was ours: it speaks from its ACK on, which may have taken seconds.
+            waited = round(ACK_WAIT * call.media.rate)
+            self._since = max(answered_at, call.acknowledged_at - waited)
 
     async def _answer(self, action: Answer) -> None:
         await self._pick_up(action.codecs)
@@ -92,7 +100,10 @@ class Performance:
             except PeerError as error:
                 call.log.warning("nothing to play", source=name, error=error.reason)
                 continue
-            await call.unless_over(call.media.play(amplify(samples, action.volume)))
+            if action.volume:
+                work = asyncio.to_thread(amplify, samples, action.volume)
+                samples = await call.unless_over(work)
+            await call.unless_over(call.media.play(samples))
         return {}
 
     async def _record(self, action: Record) -> dict[str, Any]:

@@ -77,9 +77,6 @@ class MediaLeg(Protocol):
     def marks(self) -> tuple[int, int, int]:
         """Return `placed`, `final`, `decided`."""
 
-    def hurried(self) -> bool:
-        """Tell whether much was heard at once, so that the journal should not wait."""
-
     def read(self, start: int, end: int) -> NDArray[np.int16]:
         """Return what was heard from `start` to `end`."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
@@ -53,20 +55,26 @@ class RecordingRun:
         self._envelope = envelope
         self._data_dir = data_dir
 
-    async def run(self, capture: Capture, order: RecordingOrder, call_id: str) -> Recording:
+    def run(
+        self, capture: Capture, order: RecordingOrder, call_id: str
+    ) -> Coroutine[Any, Any, Recording]:
         """Record until a rule, a command or the end of the call stops it; return the final state.
 
-        Whatever goes wrong on the way, the recording ends in a final state that is announced.
+        It begins at once, not when what is returned is awaited: should the call end in between,
+        the recording ends with it. Whatever goes wrong on the way, the recording ends in a final
+        state that is announced.
         """
         take = capture.start(order.rules, order.since)
-        recording = self._make(capture, take, order, call_id)
+        return self._see_through(capture, take, self._make(capture, take, order, call_id))
+
+    async def _see_through(self, capture: Capture, take: Take, recording: Recording) -> Recording:
         recording = await self._ledger.begin(recording, self._envelope)
-        stop = await take.stopped
+        recording = self._ended(recording, await take.stopped)
         try:
             await capture.finish(take)
-        except LocalError as error:
-            return await self._fail(self._ended(recording, stop), str(error))
-        return await self.complete(self._ended(recording, stop))
+        except Exception as error:
+            return await self._fail(recording, error)
+        return await self.complete(recording)
 
     async def complete(self, recording: Recording) -> Recording:
         """Note that a recording's audio is whole in the journal, then make its file."""
@@ -88,8 +96,8 @@ class RecordingRun:
         )
         try:
             rendered = await self._renderer.render(job)
-        except LocalError as error:
-            return await self._fail(recording, str(error))
+        except Exception as error:
+            return await self._fail(recording, error)
         return await self._ledger.change(self._finished(recording, rendered), self._envelope)
 
     def _make(self, capture: Capture, take: Take, order: RecordingOrder, call_id: str) -> Recording:
@@ -137,8 +145,11 @@ class RecordingRun:
             duration_us=rendered.samples * 1_000_000 // recording.span.rate,
         )
 
-    async def _fail(self, recording: Recording, why: str) -> Recording:
-        log.error("recording failed", recording_id=recording.id, error=why)
+    async def _fail(self, recording: Recording, error: Exception) -> Recording:
+        """Announce an error; one that nobody thought of goes to the log with its traceback."""
+        expected = isinstance(error, LocalError)
+        why = str(error) if expected else f"internal error: {type(error).__name__}"
+        log.error("recording failed", recording_id=recording.id, error=why, exc_info=not expected)
         failed = recording.become(
             State.ERROR, error_code=ErrorCode.INTERNAL_ERROR, error_message=why
         )

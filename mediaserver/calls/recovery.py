@@ -40,10 +40,15 @@ async def recover(
             ),
             services.data_dir,
         )
-        if recording.state is State.RENDERING:
-            done = await run.render(recording)
-        else:
-            done = await run.complete(await _end(recording, journal_end))
+        try:
+            if recording.state is State.RENDERING:
+                done = await run.render(recording)
+            else:
+                done = await run.complete(await _end(recording, journal_end))
+        except Exception:
+            # The others are not to wait for the next start because of this one.
+            log.exception("recording not recovered", recording_id=recording.id)
+            continue
         log.info("recording recovered", recording_id=done.id, state=done.state)
 
 

@@ -129,9 +129,13 @@ class Registry:
             log.warning("no route for call", callee=_user(event.request.uri))
             signalling.reject(event.session, 404)
             return
+        try:
+            call = Call(self._services, event.session, event.request)
+        except Exception:
+            signalling.reject(event.session, 500)
+            raise
         self._lately.append(self._services.clock.monotonic())
         self.total += 1
-        call = Call(self._services, event.session, event.request)
         self._calls[event.session.id] = call
         task = asyncio.create_task(call.run(route.swml, route.status_url))
         self._tasks.add(task)

@@ -11,6 +11,7 @@ import mediaserver
 
 from ..errors import MediaServerError
 from . import call, check, demo, recordings, serve
+from .usage import UsageFault
 
 app = typer.Typer(
     name="mediaserver",
@@ -51,6 +52,6 @@ def main() -> None:
         app()
     except MediaServerError as error:
         print(f"mediaserver: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, UsageFault) else 1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import wave
 from pathlib import Path
@@ -17,7 +18,9 @@ from ..audio.clip import decode_clip
 from ..calls.caller import CallPlan
 from ..errors import LocalError, PeerError
 from ..phone import Phone
+from ..sip.address import Address
 from ..sip.uri import SipUri
+from .usage import UsageFault
 
 RATE = 8000
 
@@ -47,13 +50,19 @@ def call(
     the other side hangs up.
     """
     if digits is not None and not re.fullmatch(r"[0-9A-Da-d*#wW]+", digits):
-        raise LocalError("--digits: only 0-9, A-D, *, # and w for a pause, for example 12#")
+        raise UsageFault("--digits: only 0-9, A-D, *, # and w for a pause, for example 12#")
     try:
         target = SipUri.parse(uri)
-    except PeerError as error:
-        raise LocalError(f"{uri} is no SIP address: {error.reason}") from None
+    except PeerError:
+        raise UsageFault(f"{uri} is no SIP address such as sip:user@192.0.2.10:5060") from None
+    try:
+        Address.parse(from_)
+    except PeerError:
+        raise UsageFault(f"--from: {from_} is no SIP address such as sip:me@example.com") from None
+    if record is not None:
+        _check_writable(record)
     plan = CallPlan(
-        play=None if play is None else _read(play),
+        play=None if play is None else read_clip(play),
         digits=digits,
         hangup_after=hangup_after,
         listen=record is not None,
@@ -74,18 +83,26 @@ async def _call(target: SipUri, from_: str, plan: CallPlan, record: Path | None)
         print(f"heard {outcome.heard.size / RATE:.1f} s, written to {record}")
 
 
-def _read(path: Path) -> NDArray[np.int16]:
+def read_clip(path: Path) -> NDArray[np.int16]:
+    """Return the samples of the file that `--play` names; LocalError if there are none."""
+    if not path.is_file():
+        raise LocalError(f"--play {path}: there is no such file")
     try:
         return decode_clip(path, RATE)
     except PeerError as error:
         raise LocalError(f"--play {path}: {error.reason}") from None
-    except OSError as error:
-        raise LocalError(f"--play {path}: {error.strerror}") from None
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before the call that nothing could be kept of it."""
+    place = path if path.exists() else path.parent
+    if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+        raise LocalError(f"--record {path}: cannot be written")
 
 
 def _write(path: Path, samples: NDArray[np.int16]) -> None:
     try:
-        with wave.open(str(path), "wb") as file:
+        with path.open("wb") as raw, wave.open(raw, "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(RATE)

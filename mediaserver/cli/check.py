@@ -37,12 +37,16 @@ def check_config(
 
 
 def _check_documents(settings: Config) -> None:
+    problems: list[tuple[str, str]] = []
     for number, route in enumerate(settings.routes):
         if route.is_url:
             continue
         try:
             load_document(Path(route.swml).read_bytes(), allow_files=True)
         except OSError as error:
-            raise ConfigError(f"routes[{number}].swml", f"{route.swml}: {error.strerror}") from None
+            problems.append((f"routes[{number}].swml", f"{route.swml}: {error.strerror}"))
         except ScriptError as error:
-            raise ConfigError(f"routes[{number}].swml", f"{route.swml}: {error}") from None
+            problems.append((f"routes[{number}].swml", f"{route.swml}: {error}"))
+    if problems:
+        (key, problem), *rest = problems
+        raise ConfigError(key, "\n".join([problem, *(f"{k}: {p}" for k, p in rest)]))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 import tempfile
 import wave
 from collections.abc import AsyncIterator
@@ -28,6 +29,7 @@ from ..config import Config
 from ..errors import LocalError
 from ..phone import Phone
 from ..sip.uri import SipUri
+from .call import read_clip
 
 DOCUMENT: Final = """\
 version: 1.0.0
@@ -53,16 +55,22 @@ TIMEOUT: Final = 45.0
 
 
 def demo(
-    sip_port: Annotated[int, typer.Option(help="Port for SIP on 127.0.0.1.")] = 15060,
-    http_port: Annotated[int, typer.Option(help="Port for the REST API.")] = 18080,
-    callback_port: Annotated[int, typer.Option(help="Port the callbacks go to.")] = 18081,
+    sip_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port for SIP on 127.0.0.1.")
+    ] = 15060,
+    http_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port for the REST API.")
+    ] = 18080,
+    callback_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port the callbacks go to.")
+    ] = 18081,
     play: Annotated[
         Path | None, typer.Option("--play", help="Audio file to speak instead of ours.")
     ] = None,
 ) -> None:
     """Show the main job, end to end, on loopback: answer, record, announce, download."""
     logging.configure("warning", "console", False)
-    samples = decode_clip(play, 8000) if play else _speech()
+    samples = read_clip(play) if play else _speech()
     asyncio.run(_demo(sip_port, http_port, callback_port, samples))
 
 
@@ -74,19 +82,28 @@ async def _demo(
     receiver = f"http://127.0.0.1:{callback_port}/callback"
     document = folder / "demo.yaml"
     document.write_text(DOCUMENT.format(receiver=receiver))
-    print(f"1. A server on sip:127.0.0.1:{sip_port} and http://127.0.0.1:{http_port},")
-    print(f"   its data in {folder}")
-    print(f"   its API key, made for this demo: {key}")
     try:
         async with asyncio.timeout(TIMEOUT), AsyncExitStack() as stack:
             final = await stack.enter_async_context(_receiver(callback_port))
             server = Server(_settings(folder, key, document, sip_port, http_port))
-            await server.start()
+            await _start(server, folder)
             stack.push_async_callback(server.stop, grace=5.0)
+            print(f"1. A server on sip:127.0.0.1:{sip_port} and http://127.0.0.1:{http_port},")
+            print(f"   its data in {folder}")
+            print(f"   its API key, made for this demo: {key}")
             await _place_call(sip_port, samples)
             await _show(server, key, folder, await final)
     except TimeoutError:
         raise LocalError(f"the demo did not end within {TIMEOUT:g} seconds") from None
+
+
+async def _start(server: Server, folder: Path) -> None:
+    """Start the server, or leave nothing behind."""
+    try:
+        await server.start()
+    except LocalError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise LocalError(f"{error} (--sip-port and --http-port choose others)") from None
 
 
 def _settings(folder: Path, key: str, document: Path, sip_port: int, http_port: int) -> Config:
@@ -127,7 +144,8 @@ async def _receiver(port: int) -> AsyncIterator[asyncio.Future[dict[str, Any]]]:
             await web.TCPSite(runner, "127.0.0.1", port).start()
         except OSError as error:
             raise LocalError(
-                f"--callback-port: 127.0.0.1:{port} cannot be had: {os.strerror(error.errno or 0)}"
+                f"--callback-port: cannot listen on 127.0.0.1:{port}:"
+                f" {os.strerror(error.errno or 0).lower()}"
             ) from None
         yield final
     finally:

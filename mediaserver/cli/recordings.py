@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any, Final
 
 import aiohttp
 import typer
@@ -17,6 +18,9 @@ from rich.table import Table
 
 from ..config import load
 from ..errors import LocalError
+from .usage import UsageFault
+
+STDOUT: Final = Path("-")
 
 app = typer.Typer(help="List, show and download recordings.", no_args_is_help=True)
 
@@ -47,30 +51,35 @@ class Api:
         if key is None:
             raise LocalError("no API key: give --key KEY, or --config FILE with api_keys in it")
         base = (server or settings.http.base_url).rstrip("/")
+        if not base.startswith(("http://", "https://")):
+            raise UsageFault(f"--server: {base} is no URL such as http://127.0.0.1:8080")
         return cls(base, str(settings.project_id), key)
 
     def session(self) -> aiohttp.ClientSession:
         """Return an HTTP session that presents the key."""
         return aiohttp.ClientSession(headers={"Authorization": f"Bearer {self.key}"})
 
-    async def get(self, session: aiohttp.ClientSession, path: str, **query: str) -> Any:
+    async def get(self, session: aiohttp.ClientSession, path: str, **query: str) -> dict[str, Any]:
         """Return the JSON at a path; LocalError with the server's own sentence if it refuses."""
         try:
             async with session.get(f"{self.base}{path}", params=query) as response:
                 body = await response.json(content_type=None)
                 if response.status != 200:
                     raise LocalError(f"{response.status}: {body['error']['message']}")
+                if not isinstance(body, dict):
+                    raise TypeError
                 return body
-        except (aiohttp.ClientError, ValueError, KeyError, TypeError) as error:
-            raise LocalError(f"{self.base} does not answer as a mediaserver: {error}") from None
+        except aiohttp.ClientConnectionError:
+            raise LocalError(f"{self.base} cannot be reached: is the server running?") from None
+        except (aiohttp.ClientError, ValueError, KeyError, TypeError):
+            raise LocalError(f"{self.base} does not answer as a mediaserver") from None
 
     async def find(self, session: aiohttp.ClientSession, recording: str) -> dict[str, Any]:
         """Return the recording with a name, or an id, with all that is known of it."""
         name = recording
         if "/" not in recording:
             name = f"projects/{self.project}/calls/-/recordings/{recording}"
-        found: dict[str, Any] = await self.get(session, f"/v1beta1/{name}", view="FULL")
-        return found
+        return await self.get(session, f"/v1beta1/{name}", view="FULL")
 
 
 @app.command("list")
@@ -87,12 +96,14 @@ def list_recordings(
         for recording in found:
             print(json.dumps(recording))
         return
-    table = Table("created", "state", "duration", "id", box=None)
+    table = Table("created", "state", "seconds", box=None, pad_edge=False)
+    # An id that is cut off is of no use; these columns fit 80 characters.
+    table.add_column("id", no_wrap=True, min_width=36)
     for recording in found:
         table.add_row(
             recording["createTime"][:19].replace("T", " "),
             recording["state"],
-            recording.get("duration", ""),
+            _seconds(recording.get("duration", "")),
             recording["name"].rpartition("/")[2],
         )
     Console().print(table if found else "No recordings yet.")
@@ -116,11 +127,16 @@ def get(
     server: ServerOption = None,
     key: KeyOption = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to; default: its id, here.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Where to (- for standard output); default: its id, here."
+        ),
     ] = None,
 ) -> None:
     """Download a recording's audio."""
-    print(asyncio.run(_download(Api.of(config, server, key), recording, output)))
+    path = asyncio.run(_download(Api.of(config, server, key), recording, output))
+    if path is not None:
+        print(path)
 
 
 async def _list(api: Api, count: int) -> list[dict[str, Any]]:
@@ -141,7 +157,8 @@ async def _show(api: Api, recording: str) -> dict[str, Any]:
         return await api.find(session, recording)
 
 
-async def _download(api: Api, recording: str, output: Path | None) -> Path:
+async def _download(api: Api, recording: str, output: Path | None) -> Path | None:
+    """Write a recording's audio; return the file, None for standard output."""
     async with api.session() as session:
         resource = await api.find(session, recording)
         if not resource.get("audio"):
@@ -149,14 +166,40 @@ async def _download(api: Api, recording: str, output: Path | None) -> Path:
         audio = resource["audio"][0]
         suffix = {"audio/mpeg": ".mp3", "audio/mp4": ".mp4"}.get(audio["mimeType"], ".wav")
         path = output or Path(resource["name"].rpartition("/")[2] + suffix)
-        async with session.get(audio["uri"]) as response:
-            if response.status != 200:
-                raise LocalError(f"the download was refused with status {response.status}")
-            columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
-            with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-                task = progress.add_task(path.name, total=response.content_length)
-                with path.open("wb") as file:
-                    async for chunk in response.content.iter_chunked(1 << 16):
-                        file.write(chunk)
-                        progress.advance(task, len(chunk))
+        try:
+            if path == STDOUT:
+                await _fetch(session, audio["uri"], path.name, sys.stdout.buffer)
+                return None
+            part = path.with_name(path.name + ".part")
+            with part.open("wb") as file:
+                await _fetch(session, audio["uri"], path.name, file)
+            part.replace(path)
+        except aiohttp.ClientError as error:
+            raise LocalError(f"the download broke off: {error}") from None
+        except OSError as error:
+            raise LocalError(f"--output {path}: {error.strerror}") from None
         return path
+
+
+async def _fetch(session: aiohttp.ClientSession, uri: str, name: str, file: IO[bytes]) -> None:
+    """Write what is at `uri` to `file`, with progress on a terminal."""
+    async with session.get(uri) as response:
+        if response.status != 200:
+            raise LocalError(f"the download was refused with status {response.status}")
+        columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
+        console = Console(stderr=True)
+        with Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        ) as progress:
+            task = progress.add_task(name, total=response.content_length)
+            async for chunk in response.content.iter_chunked(1 << 16):
+                file.write(chunk)
+                progress.advance(task, len(chunk))
+
+
+def _seconds(duration: str) -> str:
+    """Return a proto3 Duration with one decimal place; empty if there is none."""
+    try:
+        return f"{float(duration.removesuffix('s')):.1f}"
+    except ValueError:
+        return ""

@@ -41,11 +41,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def _serve(settings: Config) -> None:
     server = Server(settings)
-    await server.start()
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
+    # Before the start: told to stop meanwhile, it stops as soon as it has started.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
+    await server.start()
     await told.wait()
     told.clear()
     stopping = asyncio.create_task(server.stop())

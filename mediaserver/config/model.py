@@ -162,10 +162,10 @@ class Limits(_Section):
 
 
 class RecordingDefaults(_Section):
-    """What holds for a recording unless its script says otherwise."""
+    """What holds for every recording."""
 
     default_max_length: Seconds = 14_400.0
-    """Seconds after which a recording without `max_length` ends."""
+    """Seconds after which a recording ends, also one with a larger `max_length`."""
 
 
 class Callbacks(_Section):

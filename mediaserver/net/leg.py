@@ -7,9 +7,10 @@ import contextlib
 import secrets
 import socket
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from ..audio.g711 import ALAW_DECODE, ULAW_DECODE, encode_alaw, encode_ulaw
@@ -17,7 +18,7 @@ from ..calls.ports import LegListener, LegStatistics
 from ..rtp.packet import source_key
 from ..rtp.rtcp import Reception, Reporter, Sending
 from ..rtp.sender import Sender
-from ..rtp.timeline import RING, Kind
+from ..rtp.timeline import Kind
 from ..sdp.negotiation import AudioSession, Direction
 from .ports import PortPair
 
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
     from .media import MediaEngine
 
 
+LONG: Final = 1 << 20
+"""Samples from which a prompt is encoded beside the event loop: two minutes take 10 ms."""
+
 _RANDOM = secrets.SystemRandom()
+
+log = structlog.get_logger(__name__)
 
 
 class RtpLeg:
@@ -44,6 +50,7 @@ class RtpLeg:
         self.keep_sent = False
         self._engine = engine
         self._session: AudioSession | None = None
+        self._kinds: dict[int, Kind] = {}
         self._target: tuple[str, int] | None = None
         self._report_target: tuple[str, int] | None = None
         self._law = Kind.ULAW
@@ -51,6 +58,7 @@ class RtpLeg:
         self._played: asyncio.Future[None] | None = None
         self._sent: list[tuple[int, NDArray[np.int16]]] = []
         self._closed = False
+        self._failed = False
 
     @property
     def address(self) -> tuple[str, int]:
@@ -63,7 +71,16 @@ class RtpLeg:
         return self._session
 
     def connect(self, session: AudioSession, signalling_host: str) -> None:
-        """Begin, or go on, with what was negotiated."""
+        """Begin, or go on, with what was negotiated; once closed, do nothing.
+
+        What waits in the socket came under the old terms and is heard under them. So is the old
+        codec until its numbers mean something else: the far end goes on with it until our answer
+        has arrived.
+        """
+        if self._closed:
+            return
+        if self._session is not None:
+            self._engine.drain([self])
         now = self._engine.clock.monotonic()
         self._session = session
         kinds = {
@@ -72,7 +89,8 @@ class RtpLeg:
         }
         kinds |= dict.fromkeys(session.receive_events, Kind.EVENT)
         kinds |= dict.fromkeys(session.comfort_noise, Kind.NOISE)
-        self._engine.lines.expect(self.slot, kinds)
+        self._kinds |= kinds
+        self._engine.lines.expect(self.slot, self._kinds)
         self._engine.sources.open(self.slot, session.remote_rtp, signalling_host, now)
         self._target, self._report_target = session.remote_rtp, session.remote_rtcp
         law = Kind.ALAW if session.send_codec.name == "PCMA" else Kind.ULAW
@@ -80,7 +98,7 @@ class RtpLeg:
         self.sender.frame = self.rate * session.ptime // 1000
         if law is not self._law:
             self._law = law
-            self.sender.replace(self._encode(self._samples))
+            self.sender.replace(_encode(self._samples, law))
 
     def now(self) -> int:
         """Return the clock's position."""
@@ -100,11 +118,6 @@ class RtpLeg:
             int(lines.placed[self.slot]), int(lines.final[self.slot]), int(lines.decided[self.slot])
         )  # fmt: skip
 
-    def hurried(self) -> bool:
-        """Tell whether much was heard at once, so that the journal should not wait."""
-        placed, final, _ = self.marks()
-        return placed - final > RING // 4
-
     def read(self, start: int, end: int) -> NDArray[np.int16]:
         """Return what was heard from `start` to `end`."""
         return self._engine.lines.read(self.slot, start, end)
@@ -121,27 +134,40 @@ class RtpLeg:
     async def play(self, samples: NDArray[np.int16]) -> None:
         """Send samples at the leg's rate; done when the last was sent or `stop_playing` is called.
 
-        Where the far end does not listen (hold, no address yet) time passes all the same.
+        Where the far end does not listen (hold, no address yet) time passes all the same. A leg
+        that was closed has nothing left to say.
         """
+        law = self._law
+        payload = b""
+        if samples.size > LONG:
+            payload = await asyncio.to_thread(_encode, samples, law)
+        if self._closed or not samples.size:
+            self.stop_playing()
+            return
         self._finish_playing()
         self._samples = samples
-        self._played = asyncio.get_running_loop().create_future()
-        self.sender.play(self._encode(samples), self._engine.clock.monotonic())
+        played = self._played = asyncio.get_running_loop().create_future()
+        if not payload or law is not self._law:
+            payload = _encode(samples, self._law)
+        self.sender.play(payload, self._engine.clock.monotonic())
         self._engine.set_pace(self, brisk=True)
         try:
-            await self._played
+            await played
         finally:
-            self.stop_playing()
+            if self._played is played:
+                self.stop_playing()
 
     def stop_playing(self) -> None:
         """Send no more of what is playing."""
         self.sender.stop()
         self._samples = np.zeros(0, np.int16)
         self._finish_playing()
+        if not self._closed and not self.sender.busy:
+            self._engine.set_pace(self, brisk=False)
 
     async def send_digits(self, digits: str) -> None:
         """Send DTMF as telephone events; at once done when the far end takes none."""
-        if self._session is None or self._session.send_events is None:
+        if self._closed or self._session is None or self._session.send_events is None:
             return
         kind, clock_rate = self._session.send_events
         now = self._engine.clock.monotonic()
@@ -173,10 +199,32 @@ class RtpLeg:
         if not self.sender.busy:
             self._engine.set_pace(self, brisk=False)
 
+    def take_turn(self, now: float) -> None:
+        """Do what is due at a tick; whatever fails is this leg's own affair."""
+        try:
+            if self.sender.busy:
+                self.pump(now)
+            if self.reporter.is_due(now):
+                self.send_report(now)
+        except Exception:
+            self._note_fault()
+        self.tell_advance()
+
     def tell_advance(self) -> None:
         """Tell the listener that the line went on."""
-        if self.listener is not None:
-            self.listener.on_advance()
+        try:
+            if self.listener is not None:
+                self.listener.on_advance()
+        except Exception:
+            self._note_fault()
+
+    def tell_key(self, digit: str, position: int) -> None:
+        """Tell the listener of a DTMF key."""
+        try:
+            if self.listener is not None:
+                self.listener.on_key(digit, position)
+        except Exception:
+            self._note_fault()
 
     def hear_report(self, data: bytes) -> None:
         """Take an RTCP packet that came from where this leg's media comes from."""
@@ -209,11 +257,13 @@ class RtpLeg:
         if self._closed:
             return
         self._closed = True
-        if self.sender.packets:
-            self._send_rtcp(self.reporter.goodbye())
-        self.stop_playing()
-        self.listener = None
-        self._engine.release(self)
+        try:
+            if self.sender.packets:
+                self._send_rtcp(self.reporter.goodbye())
+        finally:
+            self.stop_playing()
+            self.listener = None
+            self._engine.release(self)
 
     def _where(self) -> tuple[str, int] | None:
         """Return where media goes: where it comes from if that was learned, else where SDP says."""
@@ -251,10 +301,17 @@ class RtpLeg:
             else:
                 self.pair.rtcp.sendto(packet, self._report_target)
 
-    def _encode(self, samples: NDArray[np.int16]) -> bytes:
-        return encode_alaw(samples) if self._law is Kind.ALAW else encode_ulaw(samples)
+    def _note_fault(self) -> None:
+        """Log the exception in hand, once a leg: one that fails may fail at every tick."""
+        if not self._failed:
+            self._failed = True
+            log.exception("media leg failed", leg=self.id)
 
     def _finish_playing(self) -> None:
         if self._played is not None and not self._played.done():
             self._played.set_result(None)
         self._played = None
+
+
+def _encode(samples: NDArray[np.int16], law: Kind) -> bytes:
+    return encode_alaw(samples) if law is Kind.ALAW else encode_ulaw(samples)

@@ -17,6 +17,7 @@ import structlog
 
 from ..audio.g711 import ALAW_DECODE, ULAW_DECODE
 from ..clock import Clock
+from ..errors import LocalError
 from ..rtp.packet import PacketBatch, host_key, parse_batch
 from ..rtp.source import Sources
 from ..rtp.timeline import Key, Kind, Timelines
@@ -87,6 +88,8 @@ class MediaEngine:
 
     def open_leg(self) -> RtpLeg:
         """Return a new leg; LocalError when ports or places have run out."""
+        if not self._free:
+            raise LocalError("limits.max_calls: there is no place left for another media leg")
         pair = self.pool.take()
         slot = self._free.pop()
         leg = RtpLeg(self, slot, pair, self._cname)
@@ -154,9 +157,7 @@ class MediaEngine:
             fields = fields.take(~reports)
         keys += self.lines.receive(batch, fields)
         for key in keys:
-            listener = self._legs[key.slot].listener
-            if listener is not None:
-                listener.on_key(key.digit, key.position)
+            self._legs[key.slot].tell_key(key.digit, key.position)
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
@@ -170,10 +171,12 @@ class MediaEngine:
         self._tick_number += 1
         turn = self._turns[self._tick_number % RELAXED]
         legs = [*self._brisk.values(), *turn.values()]
+        self.pool.sweep(now)
         try:
             self._turn(legs, now)
         except Exception:
-            # One leg's fault must not stop everybody's clock; it is logged with its traceback.
+            # A leg's own faults stay with it (`RtpLeg.take_turn`); whatever else there may be must
+            # not stop everybody's clock.
             log.exception("media tick failed")
         self._schedule()
 
@@ -181,12 +184,7 @@ class MediaEngine:
         self.drain(legs)
         self.lines.advance(now)
         for leg in legs:
-            if leg.sender.busy:
-                leg.pump(now)
-            leg.tell_advance()
-            if leg.reporter.is_due(now):
-                leg.send_report(now)
-        self.pool.sweep(now)
+            leg.take_turn(now)
 
     def _hear_report(self, leg: RtpLeg) -> None:
         """Read RTCP from a leg's second port; only the hosts that may send RTP are heard."""

@@ -52,11 +52,15 @@ class PortPool:
         """Return a bound pair; LocalError when every port of the range is taken."""
         for _ in range(len(self._free)):
             port = self._free.popleft()
-            pair = self._bind(port)
+            pair = None
+            try:
+                pair = self._bind(port)
+            finally:
+                if pair is None:
+                    self._free.append(port)
             if pair is not None:
                 self.in_use += 1
                 return pair
-            self._free.append(port)
         raise LocalError("rtp.ports: every port of the range is in use; widen the range")
 
     def give_back(self, pair: PortPair, now: float) -> None:
@@ -82,17 +86,19 @@ class PortPool:
         return len(self._resting)
 
     def _bind(self, port: int) -> PortPair | None:
-        rtp = socket.socket(self._family, socket.SOCK_DGRAM)
-        rtcp = socket.socket(self._family, socket.SOCK_DGRAM)
+        sockets: list[socket.socket] = []
         try:
-            for sock, number in ((rtp, port), (rtcp, port + 1)):
+            for number in (port, port + 1):
+                sock = socket.socket(self._family, socket.SOCK_DGRAM)
+                sockets.append(sock)
                 sock.setblocking(False)
                 sock.bind((self.host, number))
+            rtp, rtcp = sockets
             rtp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             rtp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         except OSError as error:
-            rtp.close()
-            rtcp.close()
+            for sock in sockets:
+                sock.close()
             if error.errno in {errno.EADDRINUSE, errno.EACCES}:
                 return None
             raise LocalError(

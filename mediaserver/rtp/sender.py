@@ -70,11 +70,12 @@ class Sender:
         return self.playing or bool(self._digits)
 
     def play(self, payload: bytes, now: float) -> None:
-        """Send `payload` (encoded, one byte a sample) from `now` on; what played before stops."""
-        going_on = self.playing
+        """Send `payload` (encoded, one byte a sample) from `now` on; what played before stops.
+
+        The frame sent last is heard to its end first: no two frames claim the same instant.
+        """
         self._audio, self._offset = payload, 0
-        if not going_on:
-            self._next = now
+        self._next = max(self._next, now)
 
     def stop(self) -> None:
         """Send no more audio."""

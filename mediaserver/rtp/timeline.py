@@ -171,17 +171,19 @@ class Timelines:
     def read(self, slot: int, start: int, end: int) -> NDArray[np.int16]:
         """Return a copy of the samples from `start` to `end`, silence beyond `placed`.
 
-        Samples more than RING behind `placed` are gone, and asking for them is an error of ours.
+        What lies more than RING behind `placed` is silence too: there was a gap so long, or the
+        far end sent audio faster than anybody could fetch it.
         """
         placed = int(self.placed[slot])
         stop = min(end, placed)
         out = np.zeros(end - start, np.int16)
-        if start < stop:
-            assert start >= placed - RING, "samples asked for that the ring no longer holds"
-            at, count = start & _MASK, stop - start
+        begin = max(start, placed - RING)
+        if begin < stop:
+            at, count = begin & _MASK, stop - begin
             first = min(count, RING - at)
-            out[:first] = self._ring[slot, at : at + first]
-            out[first:count] = self._ring[slot, : count - first]
+            part = out[begin - start :]
+            part[:first] = self._ring[slot, at : at + first]
+            part[first:count] = self._ring[slot, : count - first]
         return out
 
     def take_late(self, slot: int) -> int | None:
@@ -349,13 +351,15 @@ class Timelines:
         position = int(self._anchor_position[slot]) + wrap_distance(
             timestamp, int(self._anchor_timestamp[slot]), 32
         )
+        placed = int(self.placed[slot])
+        latest = max(clock + int(self._lead[slot]), placed) + int(LEAP * self.rate)
         if step <= 0:
-            if position < self.placed[slot] - HISTORY or position < 0:
+            # An old sequence number must not carry a timestamp of hours to come either.
+            if not max(0, placed - HISTORY) <= position <= latest:
                 self.late[slot] += 1
                 return None
             return position
-        allowed = max(clock + int(self._lead[slot]), int(self.placed[slot]))
-        if position > allowed + int(LEAP * self.rate) or position < self.final[slot]:
+        if position > latest or position < self.final[slot]:
             return self._anchor(slot, timestamp, clock)
         self._anchor_timestamp[slot], self._anchor_position[slot] = timestamp, position
         return position

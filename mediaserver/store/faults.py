@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import exc
 
-from mediaserver.errors import LocalError
+from mediaserver.errors import ConflictError, LocalError
 
 BUSY_TIMEOUT: Final = 5.0
 """Seconds a statement waits for another process's lock, or for a free connection."""
@@ -16,7 +16,7 @@ class StoreUnavailable(LocalError):
     """The database cannot be reached, read or written now; the same request may succeed later."""
 
 
-class StoreConflict(LocalError):
+class StoreConflict(ConflictError):
     """The database works but will not take this change: asking again gives the same answer."""
 
 

@@ -8,6 +8,7 @@ the recording concerned fail with a reason instead of eating the memory.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import queue
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from ..errors import LocalError
@@ -27,6 +29,8 @@ MAX_QUEUED: Final = 256 << 20
 """Bytes that may wait for the disk: some ten seconds of 1,500 calls."""
 
 _Work = Callable[[], None]
+
+log = structlog.get_logger(__name__)
 
 
 class JournalFile:
@@ -62,7 +66,7 @@ class JournalFile:
     def _create(self) -> None:
         try:
             self._fd = create(self._path, self._header)
-        except LocalError as error:
+        except (LocalError, OSError) as error:
             self._fault = str(error)
 
     def _write(self, position: int, data: bytes) -> None:
@@ -74,13 +78,19 @@ class JournalFile:
                     view, at = view[done:], at + done
         except OSError as error:
             self._fault = f"cannot write the journal {self._path}: {error.strerror}"
+        except Exception as error:
+            self._fault = f"cannot write the journal {self._path}: {type(error).__name__}"
+            raise
         finally:
             self._writer.release(len(data))
 
     def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        try:
+            if fd >= 0:
+                os.close(fd)
+        except OSError as error:
+            self._fault = f"cannot write the journal {self._path}: {error.strerror}"
 
 
 class JournalWriter:
@@ -119,7 +129,8 @@ class JournalWriter:
         reached: asyncio.Future[None] = loop.create_future()
 
         def reach() -> None:
-            loop.call_soon_threadsafe(_resolve, reached)
+            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                loop.call_soon_threadsafe(_resolve, reached)
 
         self.submit(reach)
         return reached
@@ -148,7 +159,11 @@ class JournalWriter:
 
     def _run(self) -> None:
         while (work := self._queue.get()) is not None:
-            work()
+            try:
+                work()
+            except Exception:
+                # The journals of all calls hang on this thread: nothing may end it.
+                log.exception("journal work failed")
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

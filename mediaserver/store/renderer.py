@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from typing import Final
 
 import structlog
@@ -20,8 +21,16 @@ from ..recording.render import Rendered, RenderJob, render
 ATTEMPTS: Final = 3
 """How often a render is tried when the process doing it dies."""
 
-TIMEOUT: Final = 600.0
-"""Seconds after which an encoder counts as hanging."""
+TIMEOUT: Final = 25.0
+"""Seconds after which an encoder counts as hanging, whatever it makes: with a second one the file
+is there within a minute (robustness R22)."""
+
+SLOWEST: Final = 10.0
+"""Seconds of audio in one second: an encoder slower than that hangs. A healthy one with a tenth of
+a core does three times as much."""
+
+CLOSING: Final = 10.0
+"""Seconds that the render in hand is given when the server stops; the next start makes it anew."""
 
 NICENESS: Final = 10
 
@@ -34,6 +43,9 @@ class Renderer:
     def __init__(self, processes: int = 1) -> None:
         self._processes = processes
         self._pool: ProcessPoolExecutor | None = None
+        # A process that dies takes with it what waits in its pool, and a clock that runs while a
+        # render waits for its turn says nothing: so jobs wait here.
+        self._turn = asyncio.Semaphore(processes)
 
     def start(self) -> None:
         """Start a process now, so that the first recording does not wait for it."""
@@ -44,11 +56,16 @@ class Renderer:
 
         A process that dies or hangs is replaced, and the job tried again by its successor.
         """
+        async with self._turn:
+            return await self._render(job)
+
+    async def _render(self, job: RenderJob) -> Rendered:
         loop = asyncio.get_running_loop()
+        limit = TIMEOUT + (job.end - job.start) / job.rate / SLOWEST
         for attempt in range(ATTEMPTS):
             pool = self._get_pool()
             try:
-                async with asyncio.timeout(TIMEOUT):
+                async with asyncio.timeout(limit):
                     return await loop.run_in_executor(pool, render, job)
             except (BrokenProcessPool, TimeoutError) as error:
                 log.error(
@@ -59,10 +76,20 @@ class Renderer:
         raise LocalError(f"the encoder failed {ATTEMPTS} times")
 
     async def close(self) -> None:
-        """Let the renders in hand finish, then end the processes."""
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            await asyncio.to_thread(pool.shutdown, wait=True)
+        """Let the renders in hand finish, if they do soon, then end the processes."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        processes = _processes(pool)
+        closing = asyncio.create_task(
+            asyncio.to_thread(pool.shutdown, wait=True, cancel_futures=True)
+        )
+        await asyncio.wait({closing}, timeout=CLOSING)
+        if not closing.done():
+            log.error("encoder killed at shutdown")
+            for process in processes:
+                process.kill()
+        await closing
 
     def _get_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -74,9 +101,14 @@ class Renderer:
     def _discard(self, pool: ProcessPoolExecutor) -> None:
         if self._pool is pool:
             self._pool = None
-            for process in list((getattr(pool, "_processes", None) or {}).values()):
+            for process in _processes(pool):
                 process.kill()
             pool.shutdown(wait=False, cancel_futures=False)
+
+
+def _processes(pool: ProcessPoolExecutor) -> list[BaseProcess]:
+    """Return the processes of a pool, for which it has no public name; none once it was shut."""
+    return list((getattr(pool, "_processes", None) or {}).values())
 
 
 def _calm_down() -> None:

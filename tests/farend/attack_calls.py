@@ -15,9 +15,8 @@ import numpy as np
 
 from .phone import Phone
 from .scene import Call, Outcome, Stage
-from .server import Server
 from .speech import encode, passage
-from .talker import Talker, Timed
+from .talker import Talker
 from .waveform import sine
 from .wire import open_wire
 
@@ -36,9 +35,7 @@ def stranger() -> socket.socket:
     return sock
 
 
-async def _inject(
-    sock: socket.socket, target: tuple[str, int], count: int, talker: Talker
-) -> None:
+async def _inject(sock: socket.socket, target: tuple[str, int], count: int, talker: Talker) -> None:
     """Send packets of a 2 kHz tone, 50 every 10 ms."""
     tone = encode("PCMU", sine(FOREIGN, 0.02, 16000))
     for number in range(count):
@@ -81,6 +78,28 @@ async def injection(stage: Stage) -> Outcome:
     return outcome
 
 
+async def behind_nat(stage: Stage) -> Outcome:
+    """SDP names an address nobody can see; a stranger tries to be taken for the caller."""
+    payload, sent = passage(stage.speech, 4.0)
+    talker = Talker(ssrc=0x7171_0001, sequence=5, timestamp=3000)
+    sock = stranger()
+    async with Phone.open(stage.server.sip, user="behind-nat") as phone:
+        seen = f"m=audio {phone.rtp.getsockname()[1]} ".encode()
+        offer = phone.offer().replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 192.0.2.55")
+        answer = await phone.invite("attacked", body=offer.replace(seen, b"m=audio 4000 "))
+        assert answer.status == 200
+        await _inject(sock, phone.remote_rtp, 500, Talker(ssrc=8))
+        attack = asyncio.create_task(
+            _inject(sock, phone.remote_rtp, 5000, Talker(talker.ssrc, 5, 3000))
+        )
+        await phone.say(talker.say(payload))
+        await attack
+        await phone.hang_up()
+        outcome = await stage.outcome("behind-nat", phone, sent)
+    sock.close()
+    return outcome
+
+
 async def bleed(stage: Stage) -> Outcome:
     """Packets at every RTP port while something is played to a caller who is silent himself."""
     sock = stranger()
@@ -102,7 +121,7 @@ async def bleed(stage: Stage) -> Outcome:
                     stolen += 1
         instants = [heard.at for heard in phone.heard if heard.kind == 0]
     sock.close()
-    outcome = Outcome(sent=np.zeros(0, np.int16), heard=phone.listened())
+    outcome = Outcome(sent=np.zeros(0, np.int16), heard=phone.received())
     outcome.facts |= {
         "stolen": stolen,
         "rounds": rounds,
@@ -231,7 +250,5 @@ async def bystander(stage: Stage) -> Outcome:
 
 ATTACK_CALLS: dict[str, Call] = {
     function.__name__.replace("_", "-"): function
-    for function in (injection, bleed, rtcp_abuse, tcp_framing, slow_senders, bystander)
+    for function in (injection, behind_nat, bleed, rtcp_abuse, tcp_framing, slow_senders, bystander)
 }
-
-__all__ = ["ATTACK_CALLS", "FOREIGN", "STRANGER", "Server", "Timed", "stranger"]

@@ -22,10 +22,12 @@ JUMP = 600 * 8000
 """Ten minutes of timestamps."""
 
 
-async def _leave(stage: Stage, name: str, packets: Sequence[Timed], sent: Samples) -> Outcome:
+async def _leave(
+    stage: Stage, name: str, packets: Sequence[Timed], sent: Samples, to: str = "bad-network"
+) -> Outcome:
     """Call, send packets, hang up 20 ms after the last."""
     async with Phone.open(stage.server.sip, user=name) as phone:
-        await phone.call("bad-network")
+        await phone.call(to)
         await phone.say(packets)
         await asyncio.sleep(0.02)
         await phone.hang_up()
@@ -117,12 +119,17 @@ async def dtx(stage: Stage) -> Outcome:
     return await _spurts(stage, "dtx", comfort=False)
 
 
+async def dtx_watched(stage: Stage) -> Outcome:
+    """The same while a rule listens for the end of speech."""
+    return await _spurts(stage, "dtx-watched", comfort=False, to="watched")
+
+
 async def comfort_noise(stage: Stage) -> Outcome:
     """Three seconds in which comfort noise is sent five times a second."""
     return await _spurts(stage, "comfort-noise", comfort=True)
 
 
-async def _spurts(stage: Stage, name: str, *, comfort: bool) -> Outcome:
+async def _spurts(stage: Stage, name: str, *, comfort: bool, to: str = "bad-network") -> Outcome:
     payload, sent = passage(stage.speech, 6.0)
     half = len(payload) // 2 // FRAME * FRAME
     talker = Talker()
@@ -134,7 +141,8 @@ async def _spurts(stage: Stage, name: str, *, comfort: bool) -> Outcome:
         talker.pause(3.0)
     packets += talker.say(payload[half:])
     gap = np.zeros(3 * 8000, np.int16)
-    return await _leave(stage, name, packets, np.concatenate([sent[:half], gap, sent[half:]]))
+    expected = np.concatenate([sent[:half], gap, sent[half:]])
+    return await _leave(stage, name, packets, expected, to)
 
 
 async def no_packets(stage: Stage) -> Outcome:
@@ -158,6 +166,6 @@ NETWORK_CALLS: dict[str, Call] = {
     function.__name__.replace("_", "-"): function
     for function in (
         clean, loss_5, loss_10, loss_30, reordered, duplicated, wraps, ssrc_change, timestamp_jump,
-        timestamp_jump_back, dtx, comfort_noise, no_packets, burst,
+        timestamp_jump_back, dtx, dtx_watched, comfort_noise, no_packets, burst,
     )
 }  # fmt: skip

@@ -63,16 +63,22 @@ class Phone:
         """Our From, without the tag."""
         self.number = 0
         """CSeq of our last request."""
+        self.invited = b""
+        """Our last INVITE."""
         self.remote_tag = ""
         self.remote_target = ""
         self.remote_rtp = ("", 0)
         self.ended = asyncio.Event()
         """Set when the far end has hung up."""
         self.ended_at = 0.0
+        self.over = False
+        """Whether we have hung up."""
         self.answered_at = 0.0
         self.heard: list[Heard] = []
         self.requests: list[SipMessage] = []
         """Requests that came."""
+        self.everything: list[bytes] = []
+        """Every SIP message that came."""
         self.rtp, self.rtcp = _port_pair(host)
         self._wire = wire
         self._server = server
@@ -101,7 +107,10 @@ class Phone:
             await phone.close()
 
     async def close(self) -> None:
-        """Give every port back."""
+        """Hang up if the call is still on, and give every port back."""
+        if self.remote_tag and not self.over and not self.ended.is_set():
+            self.number += 1
+            await self._wire.send(self.compose("BYE"))
         asyncio.get_running_loop().remove_reader(self.rtp)
         self._reader.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -109,6 +118,11 @@ class Phone:
         self.rtp.close()
         self.rtcp.close()
         await self._wire.close()
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """Where our SIP comes from."""
+        return self._wire.local
 
     # Signalling.
 
@@ -227,7 +241,8 @@ class Phone:
             host, port = self._server
             self._to = f"sip:{user}@{host}:{port}"
         sdp = self.offer(version=self.number) if body is None else body
-        answer = await self.ask(self.compose("INVITE", body=sdp, fields=fields, drop=drop))
+        self.invited = self.compose("INVITE", body=sdp, fields=fields, drop=drop)
+        answer = await self.ask(self.invited)
         if answer.status < 300:
             self.answered_at = time.monotonic()
             self.remote_tag = answer.get("to").partition("tag=")[2].partition(";")[0]
@@ -246,6 +261,7 @@ class Phone:
     async def hang_up(self) -> None:
         """End the call."""
         self.number += 1
+        self.over = True
         answer = await self.ask(self.compose("BYE"))
         assert answer.status == 200, answer
 
@@ -282,6 +298,12 @@ class Phone:
             out[at : at + part.size] = part
         return out
 
+    def received(self) -> Samples:
+        """Return what was heard as samples, one packet after the other, whenever they came."""
+        packets = {h.sequence: h for h in self.heard if h.kind == NUMBERS[self.law]}
+        ordered = sorted(packets.values(), key=lambda h: h.timestamp - self.heard[0].timestamp)
+        return decode(self.law, b"".join(h.data[12:] for h in ordered))
+
     def _follow(self, sdp: bytes) -> None:
         """Send media where an answer says."""
         host, port = self.remote_rtp
@@ -300,7 +322,9 @@ class Phone:
 
     async def _read(self) -> None:
         while True:
-            message = SipMessage.parse(await self._wire.inbox.get())
+            data = await self._wire.inbox.get()
+            self.everything.append(data)
+            message = SipMessage.parse(data)
             if message.status:
                 await self._answered(message)
             else:

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from .server import free_port
+
 SCENARIOS = Path(__file__).resolve().parent.parent / "interop" / "scenarios"
 
 
@@ -28,17 +30,13 @@ async def run_sipp(
     `values` fill the words in double braces of the scenario; `rows` is the text of an injection
     file, whose first column is the caller.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    text = (SCENARIOS / scenario).read_text()
-    for name, value in (values or {}).items():
-        text = text.replace("{{" + name + "}}", value)
-    path = folder / scenario
-    path.write_text(text)
+    path = _write_scenario(scenario, folder, values or {})
     arguments = [
         f"{server[0]}:{server[1]}",
         *("-sf", str(path), "-s", user, "-m", str(calls), "-l", str(calls), "-r", str(rate)),
         *("-t", "t1" if transport == "tcp" else "u1", "-i", "127.0.0.1", "-mi", "127.0.0.1"),
-        *("-nostdin", "-timeout", f"{timeout:.0f}s", "-timeout_error", "-trace_err"),
+        *("-p", str(free_port()), "-nostdin"),
+        *("-timeout", f"{timeout:.0f}s", "-timeout_error", "-trace_err"),
     ]
     if rows is not None:
         (folder / "rows.csv").write_text(rows)
@@ -57,6 +55,22 @@ async def run_sipp(
         process.kill()
         await process.wait()
         raise AssertionError(f"SIPp does not end: {scenario}") from None
-    errors = "".join(p.read_text(errors="replace") for p in folder.glob("*_errors.log"))
     tail = output.decode(errors="replace")[-3000:]
-    assert process.returncode == 0, f"SIPp: {process.returncode}\n{errors[-3000:]}\n{tail}"
+    assert process.returncode == 0, f"SIPp: {process.returncode}\n{_errors(folder)}\n{tail}"
+
+
+def _write_scenario(scenario: str, folder: Path, values: Mapping[str, str]) -> Path:
+    """Fill in a scenario; return where it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = (SCENARIOS / scenario).read_text()
+    for name, value in values.items():
+        text = text.replace("{{" + name + "}}", value)
+    path = folder / scenario
+    path.write_text(text)
+    return path
+
+
+def _errors(folder: Path) -> str:
+    """Return the end of what SIPp complained of."""
+    texts = [path.read_text(errors="replace") for path in folder.glob("*_errors.log")]
+    return "".join(texts)[-3000:]

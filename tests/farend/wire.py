@@ -1,4 +1,4 @@
-"""SIP messages and their way over UDP and TCP, for a far end that shares nothing with the server."""
+"""SIP messages and their way over UDP and TCP; nothing here is shared with the server."""
 
 from __future__ import annotations
 
@@ -44,12 +44,14 @@ class SipMessage:
     @property
     def method(self) -> str:
         """The method of a request, or of the request that a response answers."""
-        return self.get("cseq").split()[-1] if self.status else self.start.split(" ")[0]
+        if self.status:
+            return (self.get("cseq").split() or [""])[-1]
+        return self.start.split(" ")[0]
 
     @property
     def number(self) -> int:
         """The number of its CSeq."""
-        return int(self.get("cseq").split()[0])
+        return int((self.get("cseq") or "0").split()[0])
 
     def get(self, name: str) -> str:
         """Return the first field of a name, empty if there is none."""

@@ -1,4 +1,4 @@
-"""A receiver of callbacks for all tests of a live server."""
+"""A receiver of callbacks, and a server that records for whoever calls."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from farend.receiver import Receiver
+from farend.scene import Stage
+from farend.server import Server
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +15,21 @@ def receiver() -> Iterator[Receiver]:
     receiver = Receiver().start()
     yield receiver
     receiver.stop()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Stage]:
+    """A mailbox that announces each recording under the caller's name."""
+    record = {
+        "record": {
+            "status_url": receiver.url("/record/${call.sip_data.sip_from_user}"),
+            "initial_timeout": 10,
+        }
+    }
+    server = Server(
+        tmp_path_factory.mktemp("interop"),
+        {"mailbox": [record]},
+        {"limits": {"max_calls_per_second": 1000}},
+    ).start()
+    yield Stage(server, receiver, ())
+    server.stop()

@@ -16,7 +16,7 @@ from farend.scene import Call, Outcome, Outcomes, Stage, play_all
 from farend.server import Server
 from farend.speech import choose, encode, event, key_payloads, passage, utterance
 from farend.talker import Talker, Timed
-from farend.waveform import Samples, around, decode, dual, is_quiet, level, place
+from farend.waveform import Samples, around, dual, is_quiet, level, place
 
 POUND, FIVE = 11, 5
 FRAME = 160
@@ -33,9 +33,7 @@ SCRIPTS: dict[str, list[dict[str, Any]]] = {
     "end-silence": [{"end_silence_timeout": 1.0}],
     "end-silence-no-packets": [{"end_silence_timeout": 1.0}],
     "max-length": [{"max_length": 1.0, "initial_timeout": 0, "end_silence_timeout": 0}],
-    "max-length-no-packets": [
-        {"max_length": 1.0, "initial_timeout": 0, "end_silence_timeout": 0}
-    ],
+    "max-length-no-packets": [{"max_length": 1.0, "initial_timeout": 0, "end_silence_timeout": 0}],
     "hang-up": [{}],
     "hang-up-at-once": [{}],
     "beep": [{"beep": True}],
@@ -72,6 +70,8 @@ async def tcp_pcma(stage: Stage) -> Outcome:
 async def hang_up_at_once(stage: Stage) -> Outcome:
     async with Phone.open(stage.server.sip) as phone:
         await phone.call("hang-up-at-once")
+        path = "/record/hang-up-at-once"
+        await stage.receiver.until(lambda: bool(stage.receiver.accepted(path)))
         await phone.hang_up()
         return await stage.outcome("hang-up-at-once", phone, np.zeros(0, np.int16))
 
@@ -347,7 +347,7 @@ def test_nobody_speaks_within_the_initial_timeout_and_it_is_no_input(
     assert outcome.states == ["recording", "no_input"]
     assert outcome.recorded.size == 8000
     assert is_quiet(outcome.recorded)
-    assert 0.9 < outcome.ended_at - outcome.answered_at < 1.6
+    assert 0.9 < outcome.ended_at - outcome.answered_at < 1.5
 
 
 @pytest.mark.parametrize("name", ["end-silence", "end-silence-no-packets"])
@@ -362,7 +362,7 @@ def test_the_silence_behind_the_last_word_is_what_the_timeout_says(
     assert abs(silence - 8000) <= 2 * FRAME
     assert outcome.states == ["recording", "finished"]
     spoken = (placement.offset + outcome.sent.size) / 8000
-    assert abs(outcome.ended_at - outcome.answered_at - spoken - 1.0) < 0.6
+    assert abs(outcome.ended_at - outcome.answered_at - spoken - 1.0) < 0.5
 
 
 @pytest.mark.parametrize("name", ["max-length", "max-length-no-packets"])
@@ -390,7 +390,7 @@ def test_a_caller_who_hangs_up_leaves_a_finished_recording_of_all_he_said(
 
 def test_a_call_that_ends_at_once_still_ends_its_recording(outcomes: Outcomes) -> None:
     outcome = outcomes["hang-up-at-once"]
-    assert outcome.states[0] == "recording"
+    assert outcome.states == ["recording", "no_input"]
     assert outcome.recorded.size < 4000
 
 
@@ -431,8 +431,3 @@ def test_record_url_can_be_played_to_the_caller_and_record_result_used(
 def test_what_was_played_back_has_no_key_in_it(outcomes: Outcomes) -> None:
     heard = outcomes["play-back"].heard
     assert max(level(heard, 941), level(heard, 1477)) < -40
-
-
-def test_silence_is_silence_in_either_law() -> None:
-    assert is_quiet(decode("PCMU", b"\xff\x7f"))
-    assert is_quiet(decode("PCMA", b"\xd5\x55"))

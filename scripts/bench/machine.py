@@ -1,0 +1,73 @@
+"""The machine: what it is, and what of it this process may use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import resource
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import BenchError
+from .options import Options
+
+FILES_PER_CALL = 4
+"""Files a server may hold open a call: two sockets and two journals."""
+
+SAMPLE_BYTES_PER_SECOND = 16_000
+"""Of one call's journal, and again of its wav."""
+
+
+def describe() -> str:
+    """Return CPU model, cores, kernel and Python in one line."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    return (
+        f"{model}, {cores} core{'s' * (cores != 1)}, {memory:.0f} GiB, "
+        f"{platform.system()} {platform.release()}, "
+        f"{platform.python_implementation()} {platform.python_version()}"
+    )
+
+
+def raise_file_limit(options: Options) -> None:
+    """Allow as many open files as may be; BenchError when that is too few for the loads."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    needed = FILES_PER_CALL * max(options.loads) + 300
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise BenchError(
+            f"{max(options.loads)} calls need {needed} open files and this shell allows {hard}: "
+            "raise `ulimit -Hn`, or run less with --calls"
+        )
+
+
+def check_disk(options: Options, where: Path) -> None:
+    """Raise BenchError when the recordings of the largest load will not fit."""
+    calls = max(options.loads)
+    longest = calls / options.setup_rate + options.seconds + 5
+    needed = int(calls * longest * SAMPLE_BYTES_PER_SECOND * 2.2)
+    free = shutil.disk_usage(where).free
+    if free < needed:
+        raise BenchError(
+            f"{calls} calls leave {needed >> 20} MiB in {where}, where {free >> 20} MiB are free: "
+            "name another place with TMPDIR, or run less with --calls"
+        )
+
+
+@contextlib.contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Let what is started within run on `core` alone, from its first instruction."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

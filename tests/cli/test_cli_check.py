@@ -1,0 +1,75 @@
+"""`mediaserver check-config` and what all commands share."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import mediaserver
+
+from .conftest import Run
+
+COMMANDS = ["serve", "check-config", "call", "demo", "recordings list", "recordings get"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    assert run("--version").out == f"mediaserver {mediaserver.__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(run: Run, command: str) -> None:
+    ran = run(*command.split(), "--help")
+    assert ran.status == 0
+    assert "Usage: mediaserver " + command in re.sub(r"\s+", " ", ran.out)
+
+
+def test_a_command_that_is_none_is_status_2(run: Run) -> None:
+    ran = run("frobnicate")
+    assert ran.status == 2
+    assert "frobnicate" in ran.err
+
+
+@pytest.mark.parametrize("name", ["development.yaml", "production.yaml"])
+def test_the_configurations_that_come_with_it_are_right(run: Run, name: str) -> None:
+    ran = run("check-config", "--config", ROOT / "config" / name)
+    assert (ran.status, ran.err) == (0, "")
+    assert "all right" in ran.out
+
+
+def test_the_defaults_say_that_they_answer_nobody(run: Run) -> None:
+    out = run("check-config").out
+    assert "no routes" in out
+    assert "no api_keys" in out
+
+
+def test_a_missing_file_is_one_sentence(run: Run) -> None:
+    run("check-config", "--config", "nope.yaml").assert_one_sentence("nope.yaml", "cannot be read")
+    run("serve", "--config", "nope.yaml").assert_one_sentence("nope.yaml", "cannot be read")
+
+
+def test_every_typo_is_told_with_what_was_meant(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("sip: {advertis: 192.0.2.1}\nroutess: []\n")
+    ran = run("check-config", "-c", "bad.yaml")
+    assert ran.status == 1
+    assert ran.err == (
+        "mediaserver: sip.advertis: is no setting; did you mean sip.advertise?\n"
+        "routess: is no setting; did you mean routes?\n"
+    )
+
+
+def test_the_scripts_of_all_routes_are_checked(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("sections: {main: [{record: {max_lenght: 3}}]}")
+    (tmp_path / "two.yaml").write_text("sections: {}")
+    (tmp_path / "config.yaml").write_text(
+        "routes: [{to: a, swml: one.yaml}, {to: b, swml: two.yaml}, {to: c, swml: http://x.example}]"
+    )
+    ran = run("check-config", "-c", "config.yaml")
+    assert ran.status == 1
+    first, second = ran.err.splitlines()
+    assert first.startswith("mediaserver: routes[0].swml: ")
+    assert "sections.main[0].record.max_lenght" in first
+    assert second.startswith("routes[1].swml: ")
+    assert "relay_script_main_section_missing" in second

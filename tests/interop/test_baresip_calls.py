@@ -1,0 +1,77 @@
+"""Calls from baresip, whose microphone is a wav of recorded speech."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from farend.baresip import call_with_baresip
+from farend.scene import Stage
+from farend.speech import choose, utterance
+from farend.waveform import Samples, place, read_wav, similarity
+
+WAYS = [(law, transport) for law in ("PCMU", "PCMA") for transport in ("udp", "tcp")]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What baresip said in a call, and what was recorded of it."""
+
+    sent: Samples
+    recorded: Samples
+
+
+@pytest.fixture(scope="module")
+def calls(
+    stage: Stage, tmp_path_factory: pytest.TempPathFactory, speech_files: tuple[Path, ...]
+) -> dict[str, Call]:
+    """Every way to call, and one call with speech as it was recorded, all at once."""
+    speech = choose(speech_files, 3.0, 4.0)
+    folder = tmp_path_factory.mktemp("baresip")
+
+    async def one(number: int, law: str, transport: str, sent: Samples) -> Call:
+        caller = f"baresip-{number}"
+        printed = await call_with_baresip(
+            stage.server.sip,
+            folder / caller,
+            sent,
+            user="mailbox",
+            caller=caller,
+            law=law,
+            transport=transport,
+            rtp_ports=(32000 + 40 * number, 32039 + 40 * number),
+        )
+        final = await stage.receiver.until_final(f"/record/{caller}", 5)
+        assert final.state == "finished", printed
+        return Call(sent, stage.server.samples(final.params["recording_id"]))
+
+    async def every() -> dict[str, Call]:
+        spoken = [utterance(speech[n], law)[1] for n, (law, _) in enumerate(WAYS)]
+        made = [one(n, *way, sent) for n, (way, sent) in enumerate(zip(WAYS, spoken, strict=True))]
+        made.append(one(len(WAYS), "PCMU", "udp", read_wav(speech[-1])))
+        names = [*(f"{law} over {transport}" for law, transport in WAYS), "as recorded"]
+        return dict(zip(names, await asyncio.gather(*made), strict=True))
+
+    return asyncio.run(every())
+
+
+@pytest.mark.interop("baresip", "speech")
+@pytest.mark.parametrize(("law", "transport"), WAYS)
+def test_speech_from_baresip_arrives_whole(
+    calls: dict[str, Call], law: str, transport: str
+) -> None:
+    """The microphone has been through G.711 once, so that encoding it again leaves no choice."""
+    call = calls[f"{law} over {transport}"]
+    placement = place(call.sent, call.recorded)
+    assert placement.exact, placement
+
+
+@pytest.mark.interop("baresip", "speech")
+def test_speech_as_it_was_recorded_arrives_in_shape_and_place(calls: dict[str, Call]) -> None:
+    """baresip's own encoder decides between two values where G.711 leaves the choice."""
+    call = calls["as recorded"]
+    lag, alike = similarity(call.sent, call.recorded)
+    assert alike > 0.99
+    assert call.recorded.size >= lag + call.sent.size

@@ -77,14 +77,14 @@ def demo(
 async def _demo(
     sip_port: int, http_port: int, callback_port: int, samples: NDArray[np.int16]
 ) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="mediaserver-demo-"))
     key = secrets.token_urlsafe(16)
     receiver = f"http://127.0.0.1:{callback_port}/callback"
-    document = folder / "demo.yaml"
-    document.write_text(DOCUMENT.format(receiver=receiver))
     try:
         async with asyncio.timeout(TIMEOUT), AsyncExitStack() as stack:
             final = await stack.enter_async_context(_receiver(callback_port))
+            folder = Path(tempfile.mkdtemp(prefix="mediaserver-demo-"))
+            document = folder / "demo.yaml"
+            document.write_text(DOCUMENT.format(receiver=receiver))
             server = Server(_settings(folder, key, document, sip_port, http_port))
             await _start(server, folder)
             stack.push_async_callback(server.stop, grace=5.0)

@@ -69,7 +69,7 @@ def _add(console: Console, figures: list[Figure], figure: Figure, floor: float |
     console.print(
         f"{figure.calls:5} {figure.subject:12} {figure.ms_per_call_second:.3f} ms, "
         f"{figure.core_percent:.0f} % of its core"
-        + ("; " + "; ".join(figure.problems) if figure.problems else ""),
+        + "".join(f"; {text}" for text in (*figure.remarks, *figure.problems)),
         markup=False,
         highlight=False,
     )

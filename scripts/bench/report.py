@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -28,7 +29,13 @@ COLUMNS = (
 
 def print_table(console: Console, figures: Sequence[Figure]) -> None:
     """Print one line a load."""
-    table = Table(title="One-way recordings, PCMU, 20 ms packets", caption=NOTE)
+    table = Table(
+        title="One-way recordings, PCMU, 20 ms packets",
+        caption=NOTE,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
     for calls in dict.fromkeys(figure.calls for figure in figures):
@@ -36,7 +43,7 @@ def print_table(console: Console, figures: Sequence[Figure]) -> None:
         table.add_row(*_cells(calls, row))
     console.print(table)
     for figure in figures:
-        for problem in figure.problems:
+        for problem in (*figure.remarks, *figure.problems):
             console.print(f"{figure.calls} calls, {figure.subject}: {problem}", markup=False)
 
 

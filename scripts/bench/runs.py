@@ -24,6 +24,9 @@ from .speech import Voice
 from .usage import Usage, read_usage, udp_drops
 from .yardsticks import Drain, Ready, endpoints, floor
 
+DISTURBED: Final = 5.0
+"""Percent of the measured core that others may use before it is said."""
+
 LATE: Final = 0.01
 """Seconds by which 1 % of the generator's turns may be over late before the run says nothing of
 the server: half a packet."""
@@ -51,6 +54,9 @@ class Figure:
     late_max_ms: float
     generator_percent: float
     ratio_to_floor: float | None = None
+    others_percent: float
+    """Share of the same core that was used by none of ours."""
+    remarks: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """Why the run does not count; empty when it does."""
     server: ServerFigure | None = None
@@ -149,21 +155,24 @@ def _figure(
     subject: str, calls: int, before: Usage, after: Usage, dropped: int, outcome: Outcome
 ) -> Figure:
     elapsed = after.at - before.at
-    cpu = after.cpu - before.cpu
+    cpu, children = after.cpu - before.cpu, after.children_cpu - before.children_cpu
+    busy = after.core_busy - before.core_busy
     figure = Figure(
         subject=subject,
         calls=calls,
         ms_per_call_second=1000 * cpu / elapsed / calls,
-        render_ms_per_call_second=1000
-        * (after.children_cpu - before.children_cpu)
-        / elapsed
-        / calls,
+        render_ms_per_call_second=1000 * children / elapsed / calls,
         core_percent=100 * cpu / elapsed,
+        others_percent=max(0.0, 100 * (busy - cpu - children) / elapsed),
         dropped=dropped,
         late_p99_ms=1000 * outcome.late_p99,
         late_max_ms=1000 * outcome.late_max,
         generator_percent=100 * outcome.busy,
     )
+    if figure.others_percent > DISTURBED:
+        figure.remarks.append(
+            f"others used {figure.others_percent:.0f} % of the measured core meanwhile"
+        )
     if dropped:
         figure.problems.append(f"{dropped} datagrams were dropped by full sockets")
     if outcome.failed_sends:

@@ -30,6 +30,8 @@ class Usage:
     """Seconds of its children and theirs."""
     rss: int
     """Bytes of the process itself in memory."""
+    core_busy: float
+    """Seconds that the core it is pinned to was busy, whoever with, since the machine started."""
 
 
 def read_usage(pid: int) -> Usage:
@@ -45,6 +47,7 @@ def read_usage(pid: int) -> Usage:
         at=at,
         cpu=cpu,
         children_cpu=ended + sum(_cpu_or_nothing(child) for child in _descendants(pid)),
+        core_busy=_busy_seconds(min(os.sched_getaffinity(pid))),
         rss=int(fields[21]) * os.sysconf("SC_PAGE_SIZE"),
     )
 
@@ -69,6 +72,15 @@ def _cpu_seconds(pid: int) -> float:
     if ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock)) != 0:
         raise ProcessLookupError(pid)
     return time.clock_gettime(clock.value)
+
+
+def _busy_seconds(core: int) -> float:
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _waiting, interrupt, soft = map(int, ticks[:7])
+            return (user + nice + system + interrupt + soft) * _TICK
+    return 0.0
 
 
 def _cpu_or_nothing(pid: int) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import secrets
 import socket
 import uuid
@@ -84,6 +86,7 @@ class Server:
             self._data_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LocalError(f"data_dir: {self._data_dir}: {error.strerror}") from None
+        self._lock_data_dir()
         # Sockets first: a busy port is found before anything is touched.
         web = WebServer(config.http.listen.host, config.http.listen.port)
         self._stack.push_async_callback(web.stop)
@@ -112,6 +115,17 @@ class Server:
             data_dir=str(self._data_dir),
             routes=len(config.routes),
         )
+
+    def _lock_data_dir(self) -> None:
+        """Keep a second server out: it would take recordings in progress for crashed ones."""
+        descriptor = os.open(self._data_dir / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._stack.callback(os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise LocalError(
+                f"data_dir: {self._data_dir} is in use by another mediaserver; give each its own"
+            ) from None
 
     async def stop(self, grace: float = GRACE) -> None:
         """Let no new call in, wait for those there are, end the rest, and close everything."""

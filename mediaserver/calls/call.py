@@ -269,7 +269,7 @@ class Call:
         body = self.envelope.wrap("calling.script.warning", params, now)
         said = [
             Announcement(
-                stream=f"{self.id}/{number}", sequence=1, url=url, body=body, created_at=now
+                stream=f"{self.id}-{number}", sequence=1, url=url, body=body, created_at=now
             )
             for number, url in enumerate(sorted(urls))
         ]

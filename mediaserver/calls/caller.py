@@ -84,9 +84,11 @@ class Caller:
             case Answered(response=response):
                 if not self._answer.done():
                     self._answer.set_result(response.body)
-            case Refused(status=status, reason=reason):
+            case Refused(status=status, reason=reason, response=response):
                 if not self._answer.done():
-                    self._answer.set_exception(PeerError(status, reason))
+                    self._answer.set_exception(
+                        _refusal(status, reason, theirs=response is not None)
+                    )
             case Reinvited(request=request):
                 self._reinvited(event.session, request.body)
             case Ended():
@@ -139,6 +141,8 @@ class Caller:
             raise LocalError(f"{target} did not answer in {ANSWER_TIMEOUT:g} seconds") from None
         except PeerError as error:
             raise LocalError(f"{target} refused the call: {error}") from None
+        except LocalError as error:
+            raise LocalError(f"{target}: {error}") from None
         self._say("answered")
 
     def _offer(self, leg: MediaLeg, signalling_host: str) -> bytes:
@@ -196,3 +200,12 @@ class Caller:
         if upto > self._read:
             self._heard.append(self._leg.read(self._read, upto))
             self._read = upto
+
+
+def _refusal(status: int, reason: str, *, theirs: bool) -> PeerError | LocalError:
+    """Return what became of an INVITE: a final answer of theirs, or one our own stack made up."""
+    if theirs:
+        return PeerError(status, reason)
+    if status == 408:
+        return LocalError("nobody answers there")
+    return LocalError("nobody can be reached there")

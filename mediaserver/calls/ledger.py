@@ -54,6 +54,7 @@ class Ledger:
         if recording.state in FINAL:
             log.info(
                 "recording ended",
+                call_id=recording.call_id,
                 recording_id=recording.id,
                 state=recording.state,
                 reason=recording.stop_reason,

@@ -88,7 +88,10 @@ class Performance:
 
     async def _play(self, action: Play) -> dict[str, Any]:
         call = self._call
-        await self._pick_up()
+        if action.auto_answer or not call.request.body:
+            await self._pick_up()
+        else:
+            call.ring_early()
         self._since = None
         assert call.media is not None
         for source in action.sources:

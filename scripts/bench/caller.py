@@ -18,6 +18,7 @@ from typing import Final
 from . import messages
 from .messages import Dialog, Message
 from .options import HOST
+from .sockets import bound
 
 T1: Final = 0.5
 T2: Final = 4.0
@@ -71,14 +72,11 @@ class Caller:
         self._server = (HOST, server_port)
         self._rtcp_port = first_audio_port + 2 * calls
         self._timers: list[tuple[float, int, str, float]] = []
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+        self._socket = bound(own_port)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        self._socket.bind((HOST, own_port))
         # Where the server's RTCP goes; nobody reads it, and the kernel drops what is too much.
-        self._reports = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._reports.bind((HOST, self._rtcp_port))
+        self._reports = bound(self._rtcp_port)
 
     def invite(self, stream: int, now: float) -> None:
         """Place a call."""

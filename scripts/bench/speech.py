@@ -41,8 +41,7 @@ class Voice:
     def said(self, start: int, packets: int) -> NDArray[np.int16]:
         """Return the samples of so many packets from `start` on, after G.711."""
         at = (start + np.arange(packets * FRAME)) % self.codes.size
-        said: NDArray[np.int16] = DECODE[self.codes[at]]
-        return said
+        return DECODE[self.codes[at]]
 
 
 def load_voice() -> Voice:
@@ -83,7 +82,8 @@ def _synthesise() -> NDArray[np.int16]:
         parts += [spoken, pause]
         length += count + pause.size
     joined = np.concatenate(parts)
-    return (joined * (9000 / np.abs(joined).max())).astype(np.int16)
+    loudest = float(np.abs(joined).max())
+    return (joined * (9000 / loudest)).astype(np.int16)
 
 
 def _decode_table() -> NDArray[np.int16]:

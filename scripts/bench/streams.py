@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import socket
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .options import HOST
+from .sockets import bound
 from .speech import FRAME, Voice
 
 GROUPS: Final = 20
@@ -41,7 +40,7 @@ class Streams:
         """Packets sent of each stream."""
         self.starts = [voice.start(stream, count) for stream in range(count)]
         self.failed_sends = 0
-        self._sockets = [_bound(first_port + 2 * stream) for stream in range(count)]
+        self._sockets = [bound(first_port + 2 * stream) for stream in range(count)]
         self._groups: list[list[int]] = [[] for _ in range(GROUPS)]
         self._rows: list[NDArray[np.intp]] = [np.zeros(0, np.intp)] * GROUPS
         self._arguments: list[tuple[list[int], list[int]]] = [([], [])] * GROUPS
@@ -118,10 +117,3 @@ class Streams:
         for index in (at for at, sent in enumerate(results) if sent != 1):
             if self._sendmmsg(sockets[index], messages[index], 1, 0) != 1:
                 self.failed_sends += 1
-
-
-def _bound(port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setblocking(False)
-    sock.bind((HOST, port))
-    return sock

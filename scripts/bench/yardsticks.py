@@ -22,8 +22,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .options import HOST
 from .process import Channel
+from .sockets import bound
 
 SWEEP: Final = 0.1
 """Seconds between two sweeps."""
@@ -101,10 +101,4 @@ async def _listen(drain: Drain, channel: Channel) -> None:
 
 
 def _open(drain: Drain) -> list[socket.socket]:
-    sockets = []
-    for stream in range(drain.streams):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setblocking(False)
-        sock.bind((HOST, drain.first + 2 * stream))
-        sockets.append(sock)
-    return sockets
+    return [bound(drain.first + 2 * stream) for stream in range(drain.streams)]

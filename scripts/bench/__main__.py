@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from .errors import BenchError
-from .machine import check_disk, describe, raise_file_limit
+from .machine import alone, check_disk, describe, raise_file_limit
 from .options import Options, parse
 from .report import print_table, write_json
 from .runs import Figure, run_server, run_yardstick
@@ -27,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.keep is not None:
             options.keep.mkdir(parents=True, exist_ok=True)
         check_disk(options, options.keep or Path(tempfile.gettempdir()))
-        return _bench(console, options)
+        with alone():
+            return _bench(console, options)
     except BenchError as error:
         Console(stderr=True).print(f"bench: {error}", markup=False)
         return 2

@@ -7,6 +7,7 @@ import os
 import platform
 import resource
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,22 @@ def check_disk(options: Options, where: Path) -> None:
             f"{calls} calls leave {needed >> 20} MiB in {where}, where {free >> 20} MiB are free: "
             "name another place with TMPDIR, or run less with --calls"
         )
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Keep other benches from running meanwhile; BenchError when one does already.
+
+    The lock is an abstract Unix socket: nothing is left behind, however we end.
+    """
+    with socket.socket(socket.AF_UNIX) as lock:
+        try:
+            lock.bind("\0mediaserver-bench")
+        except OSError:
+            raise BenchError(
+                "another bench is running here; two would measure each other"
+            ) from None
+        yield
 
 
 @contextlib.contextmanager

@@ -63,7 +63,7 @@ def _cells(calls: int, row: dict[str, Figure]) -> list[str]:
         f"{ours.server.answer_p99_ms:.0f}",
         f"{late:.1f}",
         f"{ours.server.files_right}",
-        "[red]FAILED[/]" if ours.problems else "[green]complete[/]",
+        "[red]FAILED[/]" if ours.problems else "[green]right[/]",
     ]
 
 

@@ -62,8 +62,7 @@ class Server:
         self.host = "127.0.0.1"
         self.sip_port = free_port()
         self.http_port = free_port()
-        first = 20000 + _BLOCK * (next(_blocks) % 20)
-        self.rtp_ports = range(first, first + _BLOCK)
+        self.rtp_ports = free_block()
         self.data = folder / "data"
         self.log = folder / "server.log"
         self.expected: set[str] = set()
@@ -132,9 +131,21 @@ class Server:
         deadline = time.monotonic() + 20
         while not self.is_well():
             assert self._process.poll() is None, f"the server ended:\n{self.text()}"
-            assert time.monotonic() < deadline, f"the server does not come up:\n{self.text()}"
+            if time.monotonic() > deadline:
+                self._process.kill()
+                raise AssertionError(f"the server does not come up:\n{self.text()}")
             time.sleep(0.05)
         return self
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop it; after a failure, without more questions."""
+        if kind is None:
+            self.stop()
+        elif self.is_alive():
+            self.kill()
 
     def is_well(self) -> bool:
         """Tell whether /health answers 200."""
@@ -245,14 +256,28 @@ def free_port() -> int:
     """Return a port that is free over UDP and TCP, out of the range that clients are given."""
     for _ in range(4000):
         port = next(_ports)
-        try:
-            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                with socket.socket(socket.AF_INET, kind) as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return port
+        if _is_free(port, socket.SOCK_DGRAM) and _is_free(port, socket.SOCK_STREAM):
+            return port
     raise AssertionError("no free port")
+
+
+def free_block() -> range:
+    """Return a range of UDP ports of which nearly all are free."""
+    for _ in range(20):
+        first = 20000 + _BLOCK * (next(_blocks) % 20)
+        block = range(first, first + _BLOCK)
+        if all(_is_free(port, socket.SOCK_DGRAM) for port in block[::10]):
+            return block
+    raise AssertionError("no free range of ports")
+
+
+def _is_free(port: int, kind: socket.SocketKind) -> bool:
+    try:
+        with socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
 
 
 _first = random.randrange(14000, 18000)

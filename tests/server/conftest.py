@@ -49,8 +49,5 @@ def hostile(
         "played": [{"play": {"url": str(folder / "clip.wav")}}, {"hangup": {}}],
         "quick": [{"answer": {}}, {"sleep": 5000}],
     }
-    server = Server(folder, scripts).start()
-    try:
+    with Server(folder, scripts) as server:
         yield asyncio.run(play_all(NETWORK_CALLS | ATTACK_CALLS, Stage(server, receiver, speech)))
-    finally:
-        server.stop()

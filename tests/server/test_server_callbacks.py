@@ -247,13 +247,11 @@ def killed(
         name: [{"record": {"status_url": receiver.url(f"/killed/{name}")}}]
         for name in ("ended", "cut")
     }
-    server = Server(
-        tmp_path_factory.mktemp("killed"), scripts, {"callbacks": {"schedule": [0.3] * 100}}
-    ).start()
-    killed = Killed(receiver, choose(speech_files, 2, 4))
-    asyncio.run(killed.play_through(server))
-    yield killed, server
-    server.stop()
+    settings = {"callbacks": {"schedule": [0.3] * 100}}
+    with Server(tmp_path_factory.mktemp("killed"), scripts, settings) as server:
+        killed = Killed(receiver, choose(speech_files, 2, 4))
+        asyncio.run(killed.play_through(server))
+        yield killed, server
 
 
 def test_killed_between_state_and_delivery_it_is_delivered_after_the_restart(

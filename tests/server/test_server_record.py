@@ -293,11 +293,8 @@ def outcomes(
         },
         {"hangup": {}},
     ]
-    server = Server(tmp_path_factory.mktemp("record"), scripts).start()
-    try:
+    with Server(tmp_path_factory.mktemp("record"), scripts) as server:
         yield asyncio.run(play_all(CALLS, Stage(server, receiver, speech)))
-    finally:
-        server.stop()
 
 
 def whole(outcome: Outcome) -> Samples:

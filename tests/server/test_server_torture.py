@@ -132,14 +132,10 @@ def tortured(
     speech_files: tuple[Path, ...],
 ) -> Iterator[Tortured]:
     url = receiver.url("/record/${call.sip_data.sip_from_user}")
-    server = Server(
-        tmp_path_factory.mktemp("torture"), {"mailbox": [{"record": {"status_url": url}}]}
-    ).start()
-    try:
+    scripts: dict[str, list[object]] = {"mailbox": [{"record": {"status_url": url}}]}
+    with Server(tmp_path_factory.mktemp("torture"), scripts) as server:
         speech = tuple(choose(speech_files, 2.0, 4.0))
         yield asyncio.run(torture(Stage(server, receiver, speech)))
-    finally:
-        server.stop()
 
 
 @pytest.mark.parametrize(("rfc", "name"), CASES, ids=[name for _, name in CASES])

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mediaserver.recording.announcement import Announcement
 from mediaserver.calls.resource import CallRecord
+from mediaserver.recording.announcement import Announcement
 from mediaserver.store.calls import Calls
 from mediaserver.store.database import Database
 from mediaserver.store.faults import StoreConflict

@@ -49,7 +49,7 @@ def main() -> None:
     Status 1: the command failed. 2: it was called wrongly. 130: interrupted.
     """
     try:
-        app()
+        app(prog_name="mediaserver")
     except MediaServerError as error:
         print(f"mediaserver: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageFault) else 1)

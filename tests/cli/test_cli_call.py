@@ -48,7 +48,7 @@ def test_a_transport_that_is_not_spoken_is_one_sentence(run: Run) -> None:
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_where_nobody_listens_is_one_sentence(run: Run, transport: str) -> None:
     uri = f"{URI}:{free_port()};transport={transport}"
-    run("call", uri).assert_one_sentence(uri, "503")
+    run("call", uri).assert_one_sentence(uri, "nobody can be reached there")
 
 
 def test_a_call_speaks_and_keeps_what_it_hears(run: Run, server: Server, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from farend.scene import Outcomes, Stage, play_all
 from farend.server import Server
 from farend.speech import choose, passage
 
-PLAYED = 5.0
+PLAYED = 10.0
 """Seconds of the clip that is played to whoever calls `played`."""
 
 

@@ -47,7 +47,7 @@ def test_s2_nothing_that_is_played_goes_to_a_stranger(
     outcome = hostile["bleed"]
     assert outcome.facts["rounds"] >= 5
     assert outcome.facts["stolen"] == 0
-    _, clip = passage(choose(speech_files, 2.0, 6.0), 5.0)
+    _, clip = passage(choose(speech_files, 2.0, 6.0), 10.0)
     placement = place(clip, outcome.heard)
     assert placement.exact, placement
     assert outcome.facts["longest gap"] < 0.5

@@ -22,6 +22,9 @@ from .speech import FRAME, RATE
 _DISTINCT: Final = 16
 """Different values a packet must have to be looked for."""
 
+_TRIES: Final = 100
+"""Packets that are looked for before a file counts as having nothing of what was said."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -57,13 +60,17 @@ def compare(file: NDArray[np.int16], said: NDArray[np.int16]) -> Verdict:
 def _offset(file: NDArray[np.int16], said: NDArray[np.int16]) -> int | None:
     """Return how far into the file what was said begins; negative when its start is cut off."""
     data = file.astype("<i2").tobytes()
+    tries = _TRIES
     for at in range(0, said.size - FRAME + 1, FRAME):
         packet = said[at : at + FRAME]
         if np.unique(packet).size < _DISTINCT:
             continue
+        if not tries:
+            break
+        tries -= 1
         sought = packet.astype("<i2").tobytes()
         found = data.find(sought)
-        while found % 2 == 1:
+        while found > 0 and found % 2:  # between two samples: go on
             found = data.find(sought, found + 1)
         if found >= 0:
             return found // 2 - at

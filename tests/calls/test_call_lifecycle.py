@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from farend.tape import Desk, StillClock, TapeLeg
 from numpy.typing import NDArray
 
+from farend.tape import Desk, StillClock, TapeLeg
 from mediaserver.calls.capture import Capture
 from mediaserver.calls.clips import Clips
 from mediaserver.calls.documents import Documents

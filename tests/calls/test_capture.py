@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from farend.tape import Desk, StillClock, TapeLeg
 
+from farend.tape import Desk, StillClock, TapeLeg
 from mediaserver.calls.capture import FLUSH_EVERY, Capture
 from mediaserver.errors import LocalError
 from mediaserver.recording.recorder import StopRules

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from farend.tape import StillClock, TapeLeg
 
+from farend.tape import StillClock, TapeLeg
 from mediaserver.calls.capture import Capture
 from mediaserver.calls.ledger import Ledger
 from mediaserver.calls.recording import RecordingOrder, RecordingRun

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from farend.server import Server
 
+from farend.server import Server
 from mediaserver import cli
 
 STEPS: list[object] = [

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from farend.server import Server, free_port
 
 from .conftest import Run

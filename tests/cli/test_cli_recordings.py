@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from farend.server import KEY, PROJECT, Server, free_port
 
+from farend.server import KEY, PROJECT, Server, free_port
 from mediaserver.audio.voice import babble
 
 from .conftest import Run

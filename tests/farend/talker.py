@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-from mediaserver.audio.g711 import ALAW_DECODE, ULAW_DECODE
 from numpy.typing import NDArray
 
+from mediaserver.audio.g711 import ALAW_DECODE, ULAW_DECODE
 from mediaserver.rtp.packet import PacketBatch, build_packet, parse_batch
 from mediaserver.rtp.timeline import Key, Kind, Timelines
 

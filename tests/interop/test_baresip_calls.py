@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from farend.baresip import call_with_baresip
 from farend.scene import Stage
 from farend.speech import choose, utterance

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from farend.scene import Stage
 from farend.sipp import run_sipp
 from farend.speech import choose, utterance

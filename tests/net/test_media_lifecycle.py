@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from farend.tape import Desk
 from numpy.typing import NDArray
 
+from farend.tape import Desk
 from mediaserver.audio.g711 import ULAW_DECODE
 from mediaserver.calls.capture import Capture
 from mediaserver.clock import SystemClock

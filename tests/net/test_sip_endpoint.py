@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from itertools import count
 
 import pytest
-from farend.sip_bench import ANSWER, OFFER, request, tokens
 
+from farend.sip_bench import ANSWER, OFFER, request, tokens
 from mediaserver.errors import LocalError
 from mediaserver.net.sip import ListenAddress, SipEndpoint, TcpLimits
 from mediaserver.sip.agent import Agent

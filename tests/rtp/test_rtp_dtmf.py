@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from farend.talker import Heard, Talker
 
+from farend.talker import Heard, Talker
 from mediaserver.rtp.dtmf import DIGITS, DigitDetector, event_packets
 
 Noise = Callable[[float], bytes]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from farend.talker import SLOT, Heard, Talker, Timed
-from mediaserver.audio.g711 import ALAW_DECODE, ULAW_DECODE
 from numpy.typing import NDArray
 
+from farend.talker import SLOT, Heard, Talker, Timed
+from mediaserver.audio.g711 import ALAW_DECODE, ULAW_DECODE
 from mediaserver.rtp.packet import build_packet
 
 Noise = Callable[[float], bytes]

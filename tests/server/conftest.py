@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from farend.attack_calls import ATTACK_CALLS
 from farend.network_calls import NETWORK_CALLS
 from farend.receiver import Receiver

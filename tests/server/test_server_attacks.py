@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from farend.attack_calls import FOREIGN
 from farend.phone import Phone
 from farend.receiver import Receiver

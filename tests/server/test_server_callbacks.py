@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from farend.phone import Phone
 from farend.receiver import Callback, Receiver, signatures
 from farend.scene import ENDS

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from farend.phone import Phone
 from farend.server import Server
 

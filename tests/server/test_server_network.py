@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from farend.scene import Outcome, Outcomes
 from farend.waveform import Samples, around, is_quiet, place
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from farend.phone import Phone
 from farend.receiver import Receiver
 from farend.scene import Call, Outcome, Outcomes, Stage, play_all

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+
 from farend.phone import Phone
 from farend.server import Server
 from farend.wire import SipMessage

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from farend.phone import Phone
 from farend.receiver import Receiver
 from farend.server import KEY, PROJECT, Server

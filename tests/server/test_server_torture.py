@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from farend.phone import Phone
 from farend.receiver import Receiver
 from farend.scene import Outcome, Stage

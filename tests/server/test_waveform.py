@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from farend.waveform import Samples, decode, is_quiet, level, place, similarity, sine
 
 FRAME = 160

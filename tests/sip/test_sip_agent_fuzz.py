@@ -9,7 +9,6 @@ import os
 from random import Random
 
 from farend.sip_bench import ANSWER, OFFER, TCP_HOP, UDP_HOP, Bench, request
-
 from mediaserver.sip.events import Invited
 from mediaserver.sip.session import Session, SessionState
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from farend.sip_bench import (
     ANSWER,
     OFFER,
@@ -14,7 +15,6 @@ from farend.sip_bench import (
     request,
     response,
 )
-
 from mediaserver.errors import LocalError
 from mediaserver.sip.events import (
     Answered,

@@ -12,8 +12,8 @@ from itertools import count
 from random import Random
 
 import pytest
-from farend.sip_bench import ANSWER, OFFER, tokens
 
+from farend.sip_bench import ANSWER, OFFER, tokens
 from mediaserver.sip.agent import Agent
 from mediaserver.sip.events import (
     Answered,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from farend.sip_bench import TCP_HOP, UDP_HOP, request, response
-
 from mediaserver.sip.dialog import Dialog
 from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.message import Request, Response, parse_message

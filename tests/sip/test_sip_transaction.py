@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from farend.sip_bench import TCP_HOP, UDP_HOP, request, response
 
+from farend.sip_bench import TCP_HOP, UDP_HOP, request, response
 from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.message import Request, Response, parse_message, respond
 from mediaserver.sip.routing import note_source

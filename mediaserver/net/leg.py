@@ -108,7 +108,7 @@ class RtpLeg:
         """Take in what still waits in the socket; return where the line ends if it ends now."""
         if not self._closed:
             self._engine.drain([self])
-            self._engine.lines.advance(self._engine.clock.monotonic())
+            self._engine.lines.advance(self._engine.clock.monotonic(), [self.slot])
         return self._engine.lines.end(self.slot, self._engine.clock.monotonic())
 
     def marks(self) -> tuple[int, int, int]:

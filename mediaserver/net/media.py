@@ -133,7 +133,7 @@ class MediaEngine:
                 if self._sweeper.batch.count:
                     self._take(self._sweeper.batch)
             if again:
-                self.lines.advance(self.clock.monotonic())
+                self.lines.settle([slot for slot, _ in again])
                 for slot, _ in again:
                     self._legs[slot].tell_advance()
             waiting = again
@@ -182,7 +182,7 @@ class MediaEngine:
 
     def _turn(self, legs: list[RtpLeg], now: float) -> None:
         self.drain(legs)
-        self.lines.advance(now)
+        self.lines.advance(now, [leg.slot for leg in legs])
         for leg in legs:
             leg.take_turn(now)
 

@@ -26,7 +26,7 @@ byte is one sample.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -98,7 +98,6 @@ class Timelines:
         self._kinds: NDArray[np.uint8] = np.zeros((capacity, 128), np.uint8)
         self._origin: NDArray[np.float64] = np.zeros(capacity, np.float64)
         self._heard: NDArray[np.float64] = np.zeros(capacity, np.float64)
-        self._open: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self.placed: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.final: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.decided: NDArray[np.int64] = np.zeros(capacity, np.int64)
@@ -141,7 +140,6 @@ class Timelines:
         self._origin[slot] = self._heard[slot] = now
         self._detectors[slot] = DigitDetector()
         self.expect(slot, kinds)
-        self._open[slot] = True
 
     def expect(self, slot: int, kinds: Mapping[int, Kind]) -> None:
         """Change what payload types mean on `slot` (a re-negotiation); the line goes on."""
@@ -152,7 +150,6 @@ class Timelines:
 
     def close(self, slot: int) -> None:
         """Stop the line of `slot`."""
-        self._open[slot] = False
         self._kinds[slot] = Kind.UNKNOWN
         self._detectors.pop(slot, None)
 
@@ -192,20 +189,29 @@ class Timelines:
         self.late_from[slot] = _NEVER
         return None if lowest == _NEVER else lowest
 
-    def advance(self, now: float) -> None:
-        """Move the marks of all legs to what is known at `now`."""
-        clock = ((now - self._origin) * self.rate).astype(np.int64)
-        stalled = now - self._heard >= STALL
-        settled = np.where(stalled, self.placed, self.placed - int(REORDER * self.rate))
-        final = np.maximum(np.maximum(self.final, settled), clock - int(GRACE * self.rate))
-        np.copyto(self.final, final, where=self._open)
+    def advance(self, now: float, slots: Sequence[int]) -> None:
+        """Move the marks of legs whose sockets were found empty at `now`.
+
+        Only of those: what still waits in the socket of another leg is not late, however long
+        ago it came, and time must not run past it.
+        """
+        slot = np.array(slots, np.int64)
+        placed = self.placed[slot]
+        clock = ((now - self._origin[slot]) * self.rate).astype(np.int64)
+        stalled = now - self._heard[slot] >= STALL
+        settled = np.where(stalled, placed, placed - int(REORDER * self.rate))
+        final = np.maximum(np.maximum(self.final[slot], settled), clock - int(GRACE * self.rate))
         silent_to = np.where(stalled, clock - int(STALL * self.rate), 0)
-        np.copyto(
-            self.decided,
-            np.maximum(np.maximum(self.decided, self.final), silent_to),
-            where=self._open,
-        )
-        self._next_sequence[self.final > self.placed] = -1
+        self.final[slot] = final
+        self.decided[slot] = np.maximum(np.maximum(self.decided[slot], final), silent_to)
+        self._next_sequence[slot[final > placed]] = -1
+
+    def settle(self, slots: Sequence[int]) -> None:
+        """Move the marks of legs in whose sockets more may wait: by what was heard alone."""
+        slot = np.array(slots, np.int64)
+        settled = self.placed[slot] - int(REORDER * self.rate)
+        self.final[slot] = np.maximum(self.final[slot], settled)
+        self.decided[slot] = np.maximum(self.decided[slot], self.final[slot])
 
     def receive(self, batch: PacketBatch, fields: PacketFields) -> list[Key]:
         """Place the packets of a batch (grouped by slot); return the keys that were pressed."""

@@ -87,10 +87,12 @@ class Heard:
             self.now = round(self.now + tick, 6)
             while True:
                 taken = self._round(waiting)
-                self.lines.advance(self.now)
-                self._read(int(self.lines.final[SLOT]))
                 if taken < ROUND:
                     break
+                self.lines.settle([SLOT])
+                self._read(int(self.lines.final[SLOT]))
+            self.lines.advance(self.now, [SLOT])
+            self._read(int(self.lines.final[SLOT]))
         assert not waiting, "packets left over: let time go further"
 
     def _round(self, waiting: deque[Timed]) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -303,3 +304,31 @@ async def test_legs_come_and_go_without_a_trace(engine: MediaEngine) -> None:
             await until(lambda: engine.pool.resting == 0)
         assert engine.legs == 0
         assert engine.pool.in_use == 0
+
+
+async def test_a_loop_held_up_for_two_seconds_loses_and_shifts_nothing(
+    engine: MediaEngine,
+) -> None:
+    """Every leg has a hundred packets waiting then, and only a fifth of them is drained first."""
+    with peer() as far:
+        legs = [engine.open_leg() for _ in range(10)]
+        listeners = [Listener(leg) for leg in legs]
+        for leg in legs:
+            leg.connect(far.session, "127.0.0.1")
+        payload = noise(2.8)
+
+        def talk() -> None:
+            began = time.monotonic()
+            for number in range(140):
+                time.sleep(max(0.0, began + number * 0.02 - time.monotonic()))
+                part = payload[number * 160 : number * 160 + 160]
+                for leg in legs:
+                    far.send(leg, part, sequence=number)
+
+        talking = asyncio.create_task(asyncio.to_thread(talk))
+        await asyncio.sleep(0.4)
+        time.sleep(2.0)  # noqa: ASYNC251 - this is what is tested
+        await talking
+        await until(lambda: all(leg.statistics().packets_received == 140 for leg in legs))
+        for listener in listeners:
+            assert contains(listener.rest(), payload)

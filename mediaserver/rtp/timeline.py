@@ -40,8 +40,9 @@ from .packet import HEADER, PacketBatch, PacketFields, wrap_distance
 REORDER: Final = 0.12
 """Seconds a packet may come late and still be heard by whoever listens."""
 
-STALL: Final = 0.16
-"""Seconds without a packet after which the far end counts as silent for the moment."""
+STALL: Final = 0.08
+"""Seconds without a packet after which the far end counts as silent for the moment. Longer than a
+packet of 60 ms; with the 100 ms between two turns of a leg, a timeout still fires within 200 ms."""
 
 GRACE: Final = 1.0
 """Seconds that late packets after a stall are waited for; longer ones shift what follows."""

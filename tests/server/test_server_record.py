@@ -345,7 +345,8 @@ def test_nobody_speaks_within_the_initial_timeout_and_it_is_no_input(
     assert outcome.states == ["recording", "no_input"]
     assert outcome.recorded.size == 8000
     assert is_quiet(outcome.recorded)
-    assert 0.9 < outcome.ended_at - outcome.answered_at < 1.5
+    # To the BYE: the file is made, and the end written down, in between.
+    assert abs(outcome.ended_at - outcome.answered_at - 1.0) < 0.3
 
 
 @pytest.mark.parametrize("name", ["end-silence", "end-silence-no-packets"])
@@ -360,7 +361,7 @@ def test_the_silence_behind_the_last_word_is_what_the_timeout_says(
     assert abs(silence - 8000) <= 2 * FRAME
     assert outcome.states == ["recording", "finished"]
     spoken = (placement.offset + outcome.sent.size) / 8000
-    assert abs(outcome.ended_at - outcome.answered_at - spoken - 1.0) < 0.5
+    assert abs(outcome.ended_at - outcome.answered_at - spoken - 1.0) < 0.3
 
 
 @pytest.mark.parametrize("name", ["max-length", "max-length-no-packets"])

@@ -130,9 +130,6 @@ class Journals(Protocol):
     ) -> JournalFile:
         """Create the journal of one direction of a leg; `folder` is relative to the data folder."""
 
-    def remove(self, folder: str) -> Awaitable[None]:
-        """Remove a leg's journals."""
-
 
 class Renderer(Protocol):
     """Makes files of journals, in another process."""

@@ -55,8 +55,6 @@ class MediaEngine:
         self.pool = pool
         self.lines = Timelines(capacity, {Kind.ULAW: ULAW_DECODE, Kind.ALAW: ALAW_DECODE})
         self.sources = Sources(capacity)
-        self.lateness = 0.0
-        """Seconds by which the last tick came late."""
         self._sweeper: Sweeper = make_sweeper(portable=portable)
         self._free = list(range(capacity - 1, -1, -1))
         self._legs: dict[int, RtpLeg] = {}
@@ -166,7 +164,6 @@ class MediaEngine:
 
     def _tick(self) -> None:
         now = self.clock.monotonic()
-        self.lateness = now - self._next
         self._next = max(self._next + TICK, now)
         self._tick_number += 1
         turn = self._turns[self._tick_number % RELAXED]

@@ -52,7 +52,6 @@ class Sender:
         """Samples (and G.711 bytes) in a packet."""
         self.packets = 0
         self.octets = 0
-        self.last_timestamp = self._base
         self.last_sent = 0.0
         self._audio = b""
         self._offset = 0
@@ -138,5 +137,4 @@ class Sender:
         self._sequence = (self._sequence + 1) & 0xFFFF
         self.packets += 1
         self.octets += len(payload)
-        self.last_timestamp = timestamp
         return packet

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import queue
-import shutil
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -116,12 +115,6 @@ class JournalWriter:
             wall_us=wall_us,
         )
         return JournalFile(self, self._data_dir / folder / f"{direction}.journal", header)
-
-    async def remove(self, folder: str) -> None:
-        """Remove a leg's journals, after all that was queued for them."""
-        path = self._data_dir / folder
-        self.submit(lambda: shutil.rmtree(path, ignore_errors=True))
-        await self.barrier()
 
     def barrier(self) -> Awaitable[None]:
         """Return what is done when all that is queued now has been carried out."""

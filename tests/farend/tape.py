@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -61,9 +59,6 @@ class TapeLeg:
 
     def marks(self) -> tuple[int, int, int]:
         return self.placed, self.final, self.decided
-
-    def hurried(self) -> bool:
-        return False
 
     def read(self, start: int, end: int) -> NDArray[np.int16]:
         assert not self.closed, "a closed leg is read"
@@ -132,6 +127,3 @@ class Desk:
         self.created += 1
         self.papers[direction] = Paper()
         return self.papers[direction]
-
-    def remove(self, folder: str) -> Awaitable[None]:
-        raise NotImplementedError

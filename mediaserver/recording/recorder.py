@@ -1,4 +1,4 @@
-"""When does a recording stop? Decided on the line, to the sample, whenever the audio arrives.
+"""When does a recording stop? Decided on the line, to the sample, and as late as can be.
 
 A recording starts at one sample of the leg's line and stops at another. Five things stop it:
 
@@ -10,36 +10,42 @@ A recording starts at one sample of the leg's line and stops at another. Five th
 
 Where several apply, the earliest position wins; the voice's own timeouts win a tie.
 
-What is speech is decided on whole frames of 20 ms counted from the start: a frame is *heard* when
-`vad` calls it speech and it is the third such of the last five. A click is one or two frames and
-is never heard; the end of speech is the end of the last frame heard, with no hang-over added. A
-timeout is kept off by a heard frame that begins before it.
+What is speech is decided on whole frames of 20 ms counted from the start, see `audio.vad`. Speech
+ends with the last frame heard or, on a noisy line, when it has faded into the noise, see
+`audio.loudness`. A timeout is kept off by a heard frame that is over before it passes.
 
-`audio` is cheap: samples are gathered, and judged only when a stop could be among them, at most a
-second at a time. Since nothing is judged late that could have stopped the recording, the stops are
-the same however the audio is cut. Time without audio is told by `clock`: a timeout that has passed
-by then holds unless the audio received until then contradicts it.
+**Why so late.** Only the end of the last speech counts, and that no pause before it was long
+enough. So nothing is looked at until a stop is due or the line is about to forget (`STRIDE`); and
+then speech is looked for from the newest frame backwards, which in the middle of a sentence finds
+it at once. A frame less than the timeout after speech continues it, whatever lies between; where
+the timeout is shorter than the stretch looked at, that is repeated from each frame found. Since a
+frame's verdict depends on the samples up to it alone, the stops are the same however often, and
+on however much audio at once, the recorder is asked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio.vad import DEFAULT_SENSITIVITY, FRAMES_PER_SECOND, SpeechDetector, vad_setting
+from ..audio.loudness import FADE_FRAMES, FRAMES_PER_SECOND
+from ..audio.vad import BLOCK, DEFAULT_SENSITIVITY, SpeechDetector, Stretch, vad_setting
 from .states import StopReason
 
-ONSET_WINDOW: Final = 5
-"""Frames looked at, the one in question and those before it."""
-ONSET_FRAMES: Final = 3
-"""Frames of the window that must be speech: 60 ms, longer than a click."""
-GATHER_SECONDS: Final = 1.0
-"""Most audio held back before it is judged: 16 kB a recording, and few calls into numpy."""
-FRAMES_PER_JUDGEMENT: Final = 500
-"""Most frames judged at once, 10 s: bounds the memory when a caller hands over hours."""
+Reader = Callable[[int, int], NDArray[np.int16]]
+"""`read(start, end)`: the samples of the leg's line; silence where there is none."""
+
+REACH: Final = 3.8
+"""Seconds behind `final` that `read` must reach back."""
+STRIDE: Final = 2.0
+"""Seconds after which a recorder that listens looks at the line again. REACH covers that, a turn
+(0.1 s), the frames that are read once more (0.14 s), and 1.5 s that a busy server may be late."""
+STRETCH_FRAMES: Final = 4 * FRAMES_PER_SECOND
+"""Most frames looked at together: bounds the memory when a caller hands over hours."""
 
 _NEVER: Final = 1 << 62  # a position no line reaches
 
@@ -75,132 +81,146 @@ class Recorder:
     def __init__(self, rules: StopRules, start: int, rate: int = 8000) -> None:
         self._start = start
         self._frame = rate // FRAMES_PER_SECOND
-        self._gather = round(GATHER_SECONDS * rate)
+        self._stride = round(STRIDE * rate)
         self._terminators = frozenset(rules.terminators.upper())
         self._silence = _samples(rules.end_silence_timeout, rate)
-        self._initial = start + _samples(rules.initial_timeout, rate)
+        self._initial = _samples(rules.initial_timeout, rate)
         self._limit = start + _samples(rules.max_length, rate)
         self._detector = SpeechDetector(vad_setting(rules.input_sensitivity), rate)
-        self._chunks: list[bytes] = []
-        self._received = start
-        self._judged = start
-        self._recent = np.zeros(ONSET_WINDOW - 1, np.bool_)
-        self._spoken: int | None = None
+        self._spoken: int | None = None  # frames from the start to the end of the last one heard
+        self._fade: int | None = None  # samples that this speech went on, once it is known
         self._stop: Stop | None = None
-        self._soonest = self._find_soonest()
+        self._wake = self._next_wake()
 
     @property
-    def needs_audio(self) -> bool:
+    def wake(self) -> int:
+        """Position of `decided` before which `advance` has nothing to do; it only grows."""
+        return self._wake
+
+    def advance(self, final: int, decided: int, read: Reader) -> Stop | None:
+        """Look at the line, if it is time to.
+
+        What lies before `final` no longer changes and may be read, REACH back. From there to
+        `decided`, which is not before it, silence counts as received: a timeout that has passed
+        by then holds unless the audio before `final` contradicts it.
+        """
+        if decided >= self._wake:
+            if self._listens:
+                self._look(final, decided, read)
+            self._settle(decided)
+            self._wake = self._next_wake()
+        return self._stop
+
+    def digit(self, digit: str, position: int) -> Stop | None:
+        """Take a key whose tone began at `position`; it goes before audio not yet looked at."""
+        if self._stop is not None or digit.upper() not in self._terminators:
+            return self._stop
+        position = max(position, self._start)
+        if self._limit <= position:
+            return self._end(Stop(StopReason.MAX_LENGTH, self._limit))
+        return self._end(Stop(StopReason.TERMINATOR, position, digit.upper()))
+
+    def end(self, reason: StopReason, position: int) -> Stop:
+        """End the recording at `position`, unless a rule has ended it by then.
+
+        Of the line it knows what `advance` saw: to be called first, up to the same position.
+        """
+        position = max(position, self._start)
+        self._settle(position)
+        return self._stop or self._end(Stop(reason, position))
+
+    @property
+    def _listens(self) -> bool:
         """Whether a rule still listens to the voice; False for good once it is False."""
         if self._stop is not None:
             return False
         return self._silence < _NEVER or (self._spoken is None and self._initial < _NEVER)
 
-    @property
-    def speech_end(self) -> int | None:
-        """Where the speech heard so far ended; None before any, and while no rule listens."""
-        return self._spoken
+    def _due(self, fade: int | None) -> int:
+        """Return where the timeout of the voice passes, given its fade or, if None, without."""
+        if self._spoken is None:
+            return self._start + self._initial
+        # Never less than a frame: a shorter timeout does not stop in the middle of a word.
+        wait = max(self._silence + (fade or 0), self._frame)
+        return self._start + self._spoken * self._frame + wait
 
-    def audio(self, samples: NDArray[np.int16], position: int) -> Stop | None:
-        """Take the party's next samples, which begin at `position`; they are copied.
-
-        Samples follow one another without gap or overlap from the start on, as long as
-        `needs_audio`. They may lie behind the last `clock`.
-        """
-        if self._stop is not None:
-            return self._stop
-        if not self.needs_audio:
-            return self.clock(position + len(samples))
-        assert position == self._received, (position, self._received)
-        self._chunks.append(samples.astype("<i2", copy=False).tobytes())
-        self._received += len(samples)
-        if self._received >= min(self._soonest, self._judged + self._gather):
-            self._judge()
-        return self._stop
-
-    def clock(self, position: int) -> Stop | None:
-        """Let time pass up to `position`: what was not received by now counts as silence."""
-        if self._stop is None and position >= self._soonest:
-            self._judge()
-            self._settle(position)
-        return self._stop
-
-    def digit(self, digit: str, position: int) -> Stop | None:
-        """Take a key whose tone began at `position`; it goes before audio not yet received."""
-        if self._stop is not None or digit.upper() not in self._terminators:
-            return self._stop
-        position = max(position, self._start)
-        if self._limit <= position:
-            self._stop = Stop(StopReason.MAX_LENGTH, self._limit)
-        else:
-            self._stop = Stop(StopReason.TERMINATOR, position, digit.upper())
-        self._chunks.clear()
-        return self._stop
-
-    def end(self, reason: StopReason, position: int) -> Stop:
-        """End the recording at `position`, unless a rule has ended it by then."""
-        position = max(position, self._start)
-        stop = self.clock(position)
-        if stop is None:
-            stop = self._stop = Stop(reason, position)
-            self._chunks.clear()
-        return stop
-
-    def _find_soonest(self) -> int:
-        """Return a position before which no rule but a key can stop the recording."""
+    def _soonest(self) -> int:
+        """Return a position before which the voice cannot have stopped the recording."""
+        due = self._due(self._fade)
         if self._spoken is not None:
-            return min(self._limit, self._spoken + self._silence)
-        return min(self._limit, self._initial, self._judged + self._silence)
+            return due
+        # The very next frame may be the first one heard, and the last.
+        first = self._start + (self._detector.frames + 1) * self._frame
+        return min(due, first + max(self._silence, self._frame))
 
-    def _judge(self) -> None:
-        """Look for speech in the whole frames received, and for a stop among them."""
-        data = b"".join(self._chunks)
-        count = len(data) // (2 * self._frame)
-        self._chunks = [data[2 * self._frame * count :]]
-        frames = np.frombuffer(data, np.dtype("<i2"), count * self._frame)
-        frames = frames.reshape(count, self._frame)
-        # A batch is as long as the caller likes, the memory to judge it is not.
-        for at in range(0, count, FRAMES_PER_JUDGEMENT):
-            if self._stop is None:
-                self._judge_frames(frames[at : at + FRAMES_PER_JUDGEMENT])
-        self._soonest = self._find_soonest()
+    def _next_wake(self) -> int:
+        if self._stop is not None:
+            return _NEVER
+        if not self._listens:
+            return self._limit
+        forgotten = self._start + self._detector.frames * self._frame + self._stride
+        return min(self._limit, self._soonest(), forgotten)
 
-    def _judge_frames(self, frames: NDArray[np.int16]) -> None:
-        """Judge the next whole frames, shape (n, samples of a frame)."""
-        begins = self._judged + self._frame * self._heard(self._detector.decide(frames))
-        self._judged += frames.size
-        self._hear(begins)
-        self._settle(self._judged)
+    def _look(self, final: int, decided: int, read: Reader) -> None:
+        """Look at what is final and was not looked at, up to the first stop in it."""
+        detector, start, frame = self._detector, self._start, self._frame
+        frames = (final - start) // frame
+        if decided < self._soonest():
+            frames -= frames % BLOCK  # a block begun would be judged twice
+        while self._listens and detector.frames < frames:
+            looked = detector.frames
+            end = min(frames, looked + STRETCH_FRAMES)
+            samples = read(start + (looked - detector.lead) * frame, start + end * frame)
+            self._follow(detector.listen(samples), looked)
+            self._settle(start + end * frame)
 
-    def _heard(self, speech: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """Return the indices of the frames that count as heard."""
-        history = np.concatenate((self._recent, speech))
-        self._recent = history[len(history) - (ONSET_WINDOW - 1) :]
-        votes = np.convolve(history, np.ones(ONSET_WINDOW, np.intp), "valid")
-        return np.flatnonzero(speech & (votes >= ONSET_FRAMES))
-
-    def _hear(self, begins: NDArray[np.intp]) -> None:
-        """Move the end of speech over frames heard at `begins`, up to the first timeout."""
-        if not len(begins) or (self._spoken is None and begins[0] >= self._initial):
+    def _follow(self, stretch: Stretch, looked: int) -> None:
+        """Move the end of speech over the frames heard in a stretch, up to the first timeout."""
+        detector, frame = self._detector, self._frame
+        if self._spoken is None:
+            first = stretch.first(looked, min(detector.frames, self._initial // frame))
+            if first is None:
+                return
+            self._spoken = looked = first + 1
+        if self._silence == _NEVER:
             return
-        spoken = begins[0] if self._spoken is None else self._spoken
-        ends = np.concatenate(([spoken], begins + self._frame))
-        late = np.flatnonzero(begins >= ends[:-1] + self._silence)
-        self._spoken = int(ends[late[0]] if len(late) else ends[-1])
+        ahead = min(self._silence // frame, FADE_FRAMES)
+        while True:
+            end = max(looked, min(detector.frames, (self._due(self._fade) - self._start) // frame))
+            last = stretch.last(looked, end)
+            looked = end
+            if last is not None:
+                self._spoken, self._fade = last + 1, None
+            elif self._fade is None and detector.frames >= self._spoken + ahead:
+                self._fade = self._measure_fade(self._spoken)
+            else:
+                return
+
+    def _measure_fade(self, spoken: int) -> int:
+        return round(self._detector.fade(spoken, self._silence // self._frame) * self._frame)
 
     def _settle(self, horizon: int) -> None:
         """Stop at the earliest timeout that lies at or before `horizon`, if there is one."""
-        if self._stop is not None:
+        fade = self._fade
+        if self._stop is not None or horizon < min(self._limit, self._due(fade)):
             return
-        if self._spoken is None:
-            voice = Stop(StopReason.INITIAL_TIMEOUT, self._initial)
-        else:
-            voice = Stop(StopReason.END_SILENCE, self._spoken + self._silence)
-        limit = Stop(StopReason.MAX_LENGTH, self._limit)
-        first = voice if voice.position <= limit.position else limit
-        if first.position <= horizon:
-            self._stop = first
-            self._chunks.clear()
+        if fade is None and self._spoken is not None and self._silence < _NEVER:
+            # Time has run ahead of the audio: what comes yet may tell better, so it is not kept.
+            fade = self._measure_fade(self._spoken)
+        due = self._due(fade)
+        if due <= min(horizon, self._limit):
+            if self._spoken is None:
+                self._end(Stop(StopReason.INITIAL_TIMEOUT, due))
+            else:
+                end = self._start + self._spoken * self._frame + (fade or 0)
+                self._end(Stop(StopReason.END_SILENCE, end + self._silence))
+        elif self._limit <= horizon:
+            self._end(Stop(StopReason.MAX_LENGTH, self._limit))
+
+    def _end(self, stop: Stop) -> Stop:
+        self._stop = stop
+        self._wake = _NEVER
+        return stop
 
 
 def _samples(seconds: float, rate: int) -> int:

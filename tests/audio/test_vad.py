@@ -13,13 +13,27 @@ import pytest
 from numpy.typing import NDArray
 
 from mediaserver.audio.tones import sine
-from mediaserver.audio.vad import SpeechDetector, VadSetting, vad_setting
+from mediaserver.audio.vad import BLOCK, WARM_UP, SpeechDetector, VadSetting, vad_setting
 
 DEFAULT = 44.0
 
 
 def _frames(samples: NDArray[np.int16]) -> NDArray[np.int16]:
     return samples[: len(samples) // 160 * 160].reshape(-1, 160)
+
+
+def _heard(
+    frames: NDArray[np.int16], sensitivity: float = DEFAULT, size: int = 10_000
+) -> NDArray[np.bool_]:
+    """Return for each frame whether it is heard, listening to `size` new frames at a time."""
+    rate = 50 * frames.shape[1]
+    detector = SpeechDetector(vad_setting(sensitivity), rate)
+    heard = np.zeros(len(frames), np.bool_)
+    while (begin := detector.frames) < len(frames):
+        stretch = detector.listen(frames[begin - detector.lead : begin + size].reshape(-1))
+        for frame in range(begin, detector.frames):
+            heard[frame] = stretch.last(frame, frame + 1) == frame
+    return heard
 
 
 def _noise(seconds: float, dbov: float, seed: int = 1) -> NDArray[np.float64]:
@@ -74,10 +88,7 @@ def test_what_is_speech_stays_speech_at_a_higher_sensitivity(
             np.int16
         )
     frames = _frames(samples)
-    answers = [
-        SpeechDetector(vad_setting(sensitivity)).decide(frames)
-        for sensitivity in (0, 15, 30, 44, 60, 80, 100)
-    ]
+    answers = [_heard(frames, sensitivity) for sensitivity in (0, 15, 30, 44, 60, 80, 100)]
     for less, more in pairwise(answers):
         # webrtcvad adapts to the frames it is shown, so a few frames may differ.
         assert np.count_nonzero(less & ~more) <= 0.01 * len(frames)
@@ -87,28 +98,40 @@ def test_what_is_speech_stays_speech_at_a_higher_sensitivity(
 
 
 @pytest.mark.interop("speech")
-def test_the_cut_into_batches_changes_nothing(speech_files: tuple[Path, ...]) -> None:
+def test_the_cut_into_stretches_changes_nothing(speech_files: tuple[Path, ...]) -> None:
     frames = _frames(_speech(speech_files, 5))
-    whole = SpeechDetector(vad_setting(DEFAULT)).decide(frames)
+    whole = _heard(frames)
     assert whole.mean() > 0.3
-    for size in (1, 7, 250):
-        detector = SpeechDetector(vad_setting(DEFAULT))
-        parts = [detector.decide(frames[at : at + size]) for at in range(0, len(frames), size)]
-        assert np.array_equal(np.concatenate(parts), whole)
+    for size in (1, 7, 83):
+        assert np.array_equal(_heard(frames, size=size), whole)
+
+
+@pytest.mark.interop("speech")
+def test_what_was_asked_before_changes_nothing(speech_files: tuple[Path, ...]) -> None:
+    """Verdicts do not depend on which other frames were judged, nor in what order."""
+    frames = _frames(_speech(speech_files, 5))[:600]
+    heard = np.flatnonzero(_heard(frames)).tolist()
+    stretch = SpeechDetector(vad_setting(DEFAULT)).listen(frames.reshape(-1))
+    rng = np.random.default_rng(2)
+    for _ in range(200):
+        begin, end = sorted(rng.integers(0, 601, 2).tolist())
+        inside = [frame for frame in heard if begin <= frame < end]
+        assert stretch.last(begin, end) == (inside[-1] if inside else None)
+        assert stretch.first(begin, end) == (inside[0] if inside else None)
 
 
 @pytest.mark.parametrize("dbov", [-15, -25, -35, -45, -60])
 def test_steady_noise_is_not_speech_whatever_its_level(dbov: float) -> None:
     frames = _frames(np.clip(_noise(20, dbov), -32768, 32767).astype(np.int16))
-    assert SpeechDetector(vad_setting(DEFAULT)).decide(frames).mean() < 0.01
+    assert _heard(frames).mean() < 0.01
 
 
 def test_a_held_tone_and_an_idle_line_are_not_speech() -> None:
     tone = _frames(sine((425.0,), 10, 8000, -15))
-    assert SpeechDetector(vad_setting(DEFAULT)).decide(tone).mean() < 0.02
+    assert _heard(tone).mean() < 0.02
     idle = np.full((500, 160), 8, np.int16)  # A-law has no zero
-    assert not SpeechDetector(vad_setting(100)).decide(idle).any()
-    assert not SpeechDetector(vad_setting(100)).decide(np.zeros((500, 160), np.int16)).any()
+    assert not _heard(idle, 100).any()
+    assert not _heard(np.zeros((500, 160), np.int16), 100).any()
 
 
 def test_webrtcvad_is_asked_about_loud_frames_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,23 +141,49 @@ def test_webrtcvad_is_asked_about_loud_frames_alone(monkeypatch: pytest.MonkeyPa
         def __init__(self, mode: int) -> None:
             assert mode == 2
 
-        def is_speech(self, data: bytes, rate: int) -> bool:
-            asked.append((len(data), rate))
+        def is_speech(self, data: memoryview, rate: int, length: int) -> bool:
+            asked.append((len(data), rate, length))
             return True
 
     monkeypatch.setattr("mediaserver.audio.vad.webrtcvad.Vad", Counting)
-    frames = np.zeros((100, 160), np.int16)
-    frames[40:43] = 3000
-    speech = SpeechDetector(VadSetting(2, -50.0)).decide(frames)
-    assert np.flatnonzero(speech).tolist() == [40, 41, 42]
-    assert asked == [(320, 8000)] * 3
+    samples = np.zeros(100 * 160, np.int16)
+    samples[40 * 160 : 43 * 160] = 3000
+    samples[60 * 160 : 62 * 160] = 3000  # too short to be heard, whatever it is
+    stretch = SpeechDetector(VadSetting(2, -50.0)).listen(samples)
+    assert asked == []
+    assert stretch.last(0, 100) == 42
+    assert asked == [(320, 8000, 160)] * 3
+
+
+def test_in_speech_the_last_frame_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Counting:
+        def __init__(self, mode: int) -> None:
+            pass
+
+        def is_speech(self, data: memoryview, rate: int, length: int) -> bool:
+            asked.append(length)
+            return True
+
+    monkeypatch.setattr("mediaserver.audio.vad.webrtcvad.Vad", Counting)
+    samples = np.zeros(200 * 160, np.int16)
+    samples[100 * 160 :] = 3000
+    detector = SpeechDetector(VadSetting(2, -50.0))
+    detector.listen(samples[: 100 * 160])
+    stretch = detector.listen(samples[(100 - detector.lead) * 160 :])
+    assert stretch.last(100, 200) == 199
+    assert len(asked) == BLOCK + WARM_UP
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 32000, 48000])
 def test_every_rate_of_webrtcvad_is_taken(rate: int) -> None:
-    detector = SpeechDetector(vad_setting(DEFAULT), rate)
-    assert detector.decide(np.zeros((3, rate // 50), np.int16)).tolist() == [False] * 3
-    assert detector.decide(np.zeros((0, rate // 50), np.int16)).tolist() == []
+    rng = np.random.default_rng(4)
+    burst = rng.normal(0, 6000, rate // 5).clip(-32768, 32767).astype(np.int16)
+    samples = np.concatenate([np.zeros(rate, np.int16), burst, np.zeros(rate // 5, np.int16)])
+    stretch = SpeechDetector(vad_setting(DEFAULT), rate).listen(samples)
+    assert stretch.last(0, 70) in range(52, 60)
+    assert SpeechDetector(vad_setting(DEFAULT), rate).listen(samples[:0]).last(0, 1) is None
 
 
 def test_the_import_warns_of_nothing() -> None:

@@ -1,6 +1,7 @@
 """The journal: a leg's samples on disk as they come, readable whatever happens to the writer.
 
-A leg has a folder with `speak.journal` (what the party says) and `listen.journal` (what it hears).
+A leg has a folder with `speak.journal` (what the party says) and `listen.journal` (what it hears;
+made with its first sample, so a leg that was sent nothing has none: silence).
 A journal is a header block of 4096 bytes, JSON padded with spaces, and then int16 little-endian
 samples: the sample at position p of the leg's line lies at byte 4096 + 2 * (p - first). Writers
 only ever `pwrite` samples at their place; there is no length to refresh and nothing to close, so
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -34,6 +35,7 @@ MAX_NUMBER: Final = 1 << 56
 
 _READ_SAMPLES: Final = 1 << 30  # one pread returns at most 2 GiB
 
+_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _SAMPLE: Final = np.dtype("<i2")
 
 
@@ -53,7 +55,15 @@ class JournalHeader:
 
     def pack(self) -> bytes:
         """Return the header block."""
-        text = json.dumps({"magic": MAGIC, **asdict(self)}, separators=(",", ":"))
+        fields = {
+            "magic": MAGIC,
+            "leg_id": self.leg_id,
+            "direction": self.direction,
+            "rate": self.rate,
+            "first": self.first,
+            "wall_us": self.wall_us,
+        }
+        text = json.dumps(fields, separators=(",", ":"))
         block = text.encode().ljust(HEADER_SIZE - 1) + b"\n"
         assert len(block) == HEADER_SIZE, "a leg id of four thousand letters"
         return block
@@ -87,8 +97,11 @@ def create(path: Path, header: JournalHeader) -> int:
     LocalError when the file exists or cannot be made. Blocks on the disk, but does not fsync.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(path, _NEW, 0o600)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(path, _NEW, 0o600)
     except OSError as error:
         raise LocalError(f"cannot create the journal {path}: {error.strerror}") from error
     block = header.pack()

@@ -25,7 +25,6 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -37,7 +36,8 @@ from numpy.typing import NDArray
 
 from ..errors import LocalError
 from .journal import Journal, open_journal
-from .resource import Audio, Direction, Format, audio_path
+from .rendering import Rendered, RenderJob
+from .resource import Audio, Direction, Format
 
 SILENT_PEAK: Final = 32
 """A recording whose every sample is within this of zero, about -60 dBov, is silent."""
@@ -47,6 +47,7 @@ BITS_PER_CHANNEL: Final = 32_000
 RF64_FROM: Final = (1 << 32) - 4096
 """Bytes of audio from which a wav is RF64 (EBU Tech 3306): RIFF sizes are 32 bits wide."""
 
+_SIDES: Final = (Direction.SPEAK, Direction.LISTEN)
 _ID = re.compile(r"[0-9a-f-]{36}")
 _CODECS: Final = MappingProxyType(
     {Format.WAV: "pcm_s16le", Format.MP3: "libmp3lame", Format.MP4: "aac"}
@@ -58,41 +59,6 @@ _CHEAP: Final = MappingProxyType(
 
 # FFmpeg's log callback takes the GIL from its own threads and has deadlocked processes.
 av.logging.set_level(None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenderJob:
-    """What to render. Picklable: it crosses into the worker process."""
-
-    data_dir: str
-    recording_id: str
-    journal: str
-    """The leg's journal folder, relative to `data_dir` (`Span.journal`)."""
-    rate: int
-    """Samples per second of the line."""
-    start: int
-    """First sample of the recording on the leg's line."""
-    end: int
-    """First sample no longer part of it."""
-    format: Format
-    direction: Direction
-    stereo: bool
-
-    @property
-    def path(self) -> str:
-        """Where the file goes, relative to `data_dir`: made from the recording's id alone."""
-        return audio_path(self.recording_id, self.format)
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """What came of it."""
-
-    audio: Audio
-    samples: int
-    """Length of each channel."""
-    silent: bool
-    """Whether nothing in it is louder than `SILENT_PEAK`."""
 
 
 def render(job: RenderJob) -> Rendered:
@@ -135,17 +101,14 @@ class _Source:
     def __init__(self, job: RenderJob, stack: contextlib.ExitStack) -> None:
         self._job = job
         self.peak = 0
-        wanted = {
-            side
-            for side in (Direction.SPEAK, Direction.LISTEN)
-            if job.direction in (side, Direction.BOTH)
-        }
+        wanted = {side for side in _SIDES if job.direction in (side, Direction.BOTH)}
         self._journals = {
             side: stack.enter_context(journal)
             for side in wanted
             if (journal := self._open(side)) is not None
         }
-        if not self._journals:
+        # Beside what the party said, nothing of what it heard means that nothing was sent to it.
+        if not self._journals and not self._path(Direction.SPEAK).exists():
             folder = Path(job.data_dir) / job.journal
             raise LocalError(f"recording {job.recording_id} has no journal in {folder}")
 
@@ -161,9 +124,13 @@ class _Source:
             yield mixed.reshape(1, -1)
 
     def _open(self, side: Direction) -> Journal | None:
-        """Return the journal of one side, or None when nothing was ever kept of it."""
-        path = Path(self._job.data_dir) / self._job.journal / f"{side.value}.journal"
-        if not path.exists():
+        """Return the journal of one side, or None when nothing was ever kept of it.
+
+        What the party hears is created with its first sample: a server that is killed right then
+        leaves an empty file, and that is no damage.
+        """
+        path = self._path(side)
+        if not path.exists() or (side is Direction.LISTEN and path.stat().st_size == 0):
             return None
         journal = open_journal(path)
         if journal.header.rate != self._job.rate:
@@ -173,12 +140,17 @@ class _Source:
             )
         return journal
 
+    def _path(self, side: Direction) -> Path:
+        return Path(self._job.data_dir) / self._job.journal / f"{side.value}.journal"
+
     def _mix(self, sides: dict[Direction, NDArray[np.int16]], count: int) -> NDArray[np.int16]:
         if self._job.stereo:
             mixed = np.zeros((count, 2), np.int16)
             for side, samples in sides.items():
                 mixed[:, 0 if side is Direction.SPEAK else 1] = samples
             return mixed
+        if not sides:
+            return np.zeros(count, np.int16)
         first, *others = sides.values()
         if not others:
             return first

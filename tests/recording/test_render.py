@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 import mediaserver.recording.render as subject
 from mediaserver.errors import LocalError
 from mediaserver.recording.journal import JournalHeader, create, offset
-from mediaserver.recording.render import RenderJob, render
+from mediaserver.recording.render import render
+from mediaserver.recording.rendering import RenderJob
 from mediaserver.recording.resource import Direction, Format
 
 RATE = 8000
@@ -179,12 +180,31 @@ def test_what_the_journal_lacks_is_silence_of_the_right_length(data: Path) -> No
     assert not heard[100:].any()
 
 
-def test_a_direction_nobody_wrote_is_silence_but_no_journal_at_all_is_an_error(data: Path) -> None:
+@pytest.mark.parametrize("left", ["nothing", "an empty file"])
+@pytest.mark.parametrize("stereo", [False, True])
+def test_a_party_that_was_sent_nothing_heard_silence(data: Path, left: str, stereo: bool) -> None:
+    """Its journal is created with the first sample, and the server may be killed right then."""
     (data / "journals/leg/listen.journal").unlink()
-    heard = _wav(data / render(_job(data, direction=Direction.BOTH)).audio.path)
-    assert np.array_equal(heard[:, 0], SPEAK)
+    if left == "an empty file":
+        (data / "journals/leg/listen.journal").touch()
+    both = _wav(data / render(_job(data, direction=Direction.BOTH, stereo=stereo)).audio.path)
+    assert np.array_equal(both[:, 0], SPEAK)
+    assert not both[:, 1:].any()
+    rendered = render(_job(data, direction=Direction.LISTEN, stereo=stereo))
+    heard = _wav(data / rendered.audio.path)
+    assert heard.shape == (COUNT, 2 if stereo else 1)
+    assert not heard.any()
+    assert rendered.silent
+
+
+def test_a_journal_of_the_party_that_is_gone_is_an_error_and_not_silence(data: Path) -> None:
+    (data / "journals/leg/speak.journal").unlink()
     with pytest.raises(LocalError, match="has no journal"):
-        render(_job(data, direction=Direction.LISTEN))
+        render(_job(data))
+    (data / "journals/leg/listen.journal").unlink()
+    for direction in Direction:
+        with pytest.raises(LocalError, match="has no journal"):
+            render(_job(data, direction=direction))
 
 
 def test_a_damaged_journal_or_one_of_another_rate_is_named(data: Path) -> None:

@@ -94,6 +94,12 @@ ULAW_ENCODE: Final = _frozen_u8(_build_ulaw_encode())
 ALAW_ENCODE: Final = _frozen_u8(_build_alaw_encode())
 """uint8 codes, shape (65536,), indexed by the sample viewed as uint16."""
 
+ULAW_TO_ALAW: Final = _frozen_u8(ALAW_ENCODE.take(ULAW_DECODE.view(np.uint16)))
+"""uint8 A-law codes, shape (256,), indexed by the mu-law code."""
+
+ALAW_TO_ULAW: Final = _frozen_u8(ULAW_ENCODE.take(ALAW_DECODE.view(np.uint16)))
+"""uint8 mu-law codes, shape (256,), indexed by the A-law code."""
+
 
 def _codes(data: bytes | bytearray | memoryview | NDArray[np.uint8]) -> NDArray[np.uint8]:
     if isinstance(data, np.ndarray):

@@ -233,6 +233,8 @@ class Call:
 
     def _open_media(self) -> None:
         """Open the leg and answer the offer in mind: an offer that cannot be met is refused now."""
+        if self._over.done():  # cancelled before it began
+            raise CallOver
         media = self.media = self.services.media.open_leg()
         self.capture = Capture(media, self.services.journals, self.services.clock)
         self._negotiation = Negotiation(media, self.session.invite_hop.remote[0])

@@ -18,11 +18,9 @@ from ..errors import LocalError
 from ..recording.recorder import Recorder, Stop, StopRules
 from ..recording.resource import Direction, Span
 from ..recording.states import StopReason
-from ..rtp.timeline import RING
 from .ports import JournalFile, Journals, MediaLeg
 
-FLUSH_EVERY: Final = 0.4
-"""Seconds of audio that a killed process may lose (robustness R1 allows 0.5)."""
+_NEVER: Final = (1 << 63) - 1
 
 
 class Take:
@@ -32,21 +30,15 @@ class Take:
         self.start = start
         self.stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         self._recorder = recorder
-        self._fed = start
 
     @property
-    def heard(self) -> int:
-        """Position up to which the recorder was given what the leg heard."""
-        return self._fed
+    def wake(self) -> int:
+        """Position at which there is something to decide."""
+        return _NEVER if self.stopped.done() else self._recorder.wake
 
     def hear(self, leg: MediaLeg, upto: int, decided: int) -> None:
-        """Give the recorder what became final up to `upto`, and the time up to `decided`."""
-        stop = None
-        if upto > self._fed:
-            if self._recorder.needs_audio:
-                stop = self._recorder.audio(leg.read(self._fed, upto), self._fed)
-            self._fed = upto
-        self._note(stop or self._recorder.clock(decided))
+        """Let the recorder look at what is final up to `upto`, and time pass up to `decided`."""
+        self._note(self._recorder.advance(upto, decided, leg.read))
 
     def press(self, digit: str, position: int) -> None:
         """Give the recorder a DTMF key."""
@@ -73,9 +65,6 @@ class Capture:
         self._takes: list[Take] = []
         self._speak: JournalFile | None = None
         self._listen: JournalFile | None = None
-        self._first = 0
-        self._flushed = 0
-        self._flushed_at = 0.0
         self._over = False
         leg.listener = self
 
@@ -89,14 +78,13 @@ class Capture:
         start = self._leg.now() if since is None else since
         if self._speak is None or self._listen is None:
             self._open(start)
+        assert self._speak is not None
+        assert self._listen is not None
         if not self._takes:
-            # What was sent, or came late, before this is nobody's.
-            self._flushed = max(self._flushed, start)
-            self._leg.take_late()
-            self._leg.take_sent()
-            self._leg.keep_sent = True
+            self._leg.keep(self._speak, self._listen, start)
         take = Take(Recorder(rules, start, self._leg.rate), start)
         self._takes.append(take)
+        self._set_wake()
         return take
 
     def finish(self, take: Take) -> Awaitable[None]:
@@ -104,10 +92,11 @@ class Capture:
         if take in self._takes:
             try:
                 if not self._over:
-                    self._flush()
+                    self._leg.keep_up()
             finally:
                 self._takes.remove(take)
-                self._leg.keep_sent = bool(self._takes)
+                if not self._takes:
+                    self._leg.keep_no_more()
         return self._flushed_to_disk()
 
     def span(self, take: Take, end: int | None = None) -> Span:
@@ -128,11 +117,12 @@ class Capture:
             for take in self._takes:
                 take.hear(self._leg, placed, end)
                 take.end(reason, end)
-            self._flush()
+            self._leg.keep_up()
         finally:
             self._over = True
+            _, final, _ = self._leg.marks()
             for take in self._takes:
-                take.end(reason, take.heard)
+                take.end(reason, final)
 
     def on_key(self, digit: str, position: int) -> None:
         """Offer a key to every take."""
@@ -143,13 +133,10 @@ class Capture:
         """Move every take on, and the journal from time to time."""
         if not self._takes or self._over:
             return
-        placed, final, decided = self._leg.marks()
+        _, final, decided = self._leg.marks()
         for take in self._takes:
             take.hear(self._leg, final, decided)
-        # By time, and by length too: after the loop was held up, seconds are heard in no time.
-        waits = self._clock.monotonic() - self._flushed_at >= FLUSH_EVERY
-        if waits or placed - self._flushed >= FLUSH_EVERY * self._leg.rate:
-            self._flush()
+        self._set_wake()
 
     async def close(self) -> None:
         """Close the journal; the leg is done. LocalError when not all of it was written."""
@@ -164,24 +151,9 @@ class Capture:
             self._journals.create(self.folder, side, rate=rate, first=first, wall_us=wall_us)
             for side in (Direction.SPEAK, Direction.LISTEN)
         )
-        self._first = self._flushed = first
 
-    def _flush(self) -> None:
-        """Hand what is new on the line to the journal."""
-        self._flushed_at = self._clock.monotonic()
-        if self._speak is None or self._listen is None:
-            return
-        placed, _, _ = self._leg.marks()
-        late = self._leg.take_late()
-        start = self._flushed if late is None else max(self._first, min(late, self._flushed))
-        # Further back there is only the silence of a hold, which a hole in the file says as well.
-        start = max(start, placed - RING)
-        if placed > start:
-            self._speak.write(start, self._leg.read(start, placed))
-            self._flushed = placed
-        for position, samples in self._leg.take_sent():
-            if position >= self._first:
-                self._listen.write(position, samples)
+    def _set_wake(self) -> None:
+        self._leg.wake = min((take.wake for take in self._takes), default=_NEVER)
 
     async def _flushed_to_disk(self) -> None:
         files = [file for file in (self._speak, self._listen) if file is not None]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..recording.announcement import Announcement
-from ..recording.render import Rendered, RenderJob
+from ..recording.rendering import Rendered, RenderJob
 from ..recording.resource import Direction, Recording
 from ..sdp.negotiation import AudioSession
 from ..sip.hop import Hop
@@ -45,7 +45,7 @@ class LegListener(Protocol):
         """A DTMF key went down; `position` is the sample its tone began at."""
 
     def on_advance(self) -> None:
-        """The marks of the leg's line may have moved."""
+        """The leg's line went on to where the listener wanted to be told, or further."""
 
 
 class MediaLeg(Protocol):
@@ -54,8 +54,8 @@ class MediaLeg(Protocol):
     id: str
     rate: int
     listener: LegListener | None
-    keep_sent: bool
-    """Whether what is sent is kept for `take_sent`."""
+    wake: int
+    """Position of `decided` at which the listener is told that the line went on."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -80,11 +80,14 @@ class MediaLeg(Protocol):
     def read(self, start: int, end: int) -> NDArray[np.int16]:
         """Return what was heard from `start` to `end`."""
 
-    def take_late(self) -> int | None:
-        """Return the lowest position that changed behind `placed`, None if none did."""
+    def keep(self, heard: JournalFile, sent: JournalFile, since: int) -> None:
+        """Write what is heard, from `since` on, and what is sent to these journals as it comes."""
 
-    def take_sent(self) -> list[tuple[int, NDArray[np.int16]]]:
-        """Return what was sent since the last call, with its positions."""
+    def keep_up(self) -> None:
+        """Give the journals all that was heard and sent by now."""
+
+    def keep_no_more(self) -> None:
+        """Write nothing more to the journals."""
 
     def play(self, samples: NDArray[np.int16]) -> Awaitable[None]:
         """Send samples at the leg's rate; done when the last one was sent or `stop_playing`."""
@@ -112,6 +115,10 @@ class MediaEngine(Protocol):
 class JournalFile(Protocol):
     """One direction of a leg's journal, being written."""
 
+    @property
+    def number(self) -> int:
+        """Names it in `Journals.write_many` until it is closed."""
+
     def write(self, position: int, samples: NDArray[np.int16]) -> None:
         """Queue samples for `position`; never waits for the disk."""
 
@@ -130,9 +137,23 @@ class Journals(Protocol):
     ) -> JournalFile:
         """Create the journal of one direction of a leg; `folder` is relative to the data folder."""
 
+    def write_many(
+        self,
+        numbers: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        samples: NDArray[np.int16],
+    ) -> None:
+        """Queue samples, shape (n, width): row i for `positions[i]` of journal `numbers[i]`.
+
+        The samples are given away. Never waits; a fault shows at `JournalFile.flushed`.
+        """
+
 
 class Renderer(Protocol):
     """Makes files of journals, in another process."""
+
+    def start(self) -> None:
+        """Get ready: a recording has begun. Never waits."""
 
     def render(self, job: RenderJob) -> Awaitable[Rendered]:
         """Return the finished file; LocalError when it cannot be made."""

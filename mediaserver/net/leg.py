@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import socket
 import uuid
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +12,17 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from ..audio.g711 import ALAW_DECODE, ULAW_DECODE, encode_alaw, encode_ulaw
-from ..calls.ports import LegListener, LegStatistics
-from ..rtp.packet import source_key
+from ..audio.g711 import (
+    ALAW_DECODE,
+    ALAW_TO_ULAW,
+    ULAW_DECODE,
+    ULAW_TO_ALAW,
+    encode_alaw,
+    encode_ulaw,
+)
+from ..calls.ports import JournalFile, LegListener, LegStatistics
+from ..rtp.dialer import Dialer
 from ..rtp.rtcp import Reception, Reporter, Sending
-from ..rtp.sender import Sender
 from ..rtp.timeline import Kind
 from ..sdp.negotiation import AudioSession, Direction
 from .ports import PortPair
@@ -31,6 +36,8 @@ LONG: Final = 1 << 20
 
 _RANDOM = secrets.SystemRandom()
 
+_NOTHING: Final[NDArray[np.uint8]] = np.zeros(0, np.uint8)
+
 log = structlog.get_logger(__name__)
 
 
@@ -42,23 +49,22 @@ class RtpLeg:
         self.rate = engine.lines.rate
         self.slot = slot
         self.pair = pair
-        self.sender = Sender(secrets.randbits, self.rate)
         self.reporter = Reporter(
-            self.sender.ssrc, cname, self.rate, lambda: _RANDOM.uniform(0.5, 1.5)
+            int(engine.senders.ssrc[slot]), cname, self.rate, lambda: _RANDOM.uniform(0.5, 1.5)
         )
         self.listener: LegListener | None = None
-        self.keep_sent = False
         self._engine = engine
+        self._dialer = Dialer(lambda at: engine.senders.timestamp(slot, at))
         self._session: AudioSession | None = None
         self._kinds: dict[int, Kind] = {}
-        self._target: tuple[str, int] | None = None
         self._report_target: tuple[str, int] | None = None
         self._law = Kind.ULAW
         self._samples: NDArray[np.int16] = np.zeros(0, np.int16)
-        self._played: asyncio.Future[None] | None = None
-        self._sent: list[tuple[int, NDArray[np.int16]]] = []
+        self._payload = _NOTHING
+        self._done: asyncio.Future[None] | None = None
         self._closed = False
         self._failed = False
+        engine.report_at[slot] = self.reporter.begin(engine.clock.monotonic())
 
     @property
     def address(self) -> tuple[str, int]:
@@ -92,13 +98,19 @@ class RtpLeg:
         self._kinds |= kinds
         self._engine.lines.expect(self.slot, self._kinds)
         self._engine.sources.open(self.slot, session.remote_rtp, signalling_host, now)
-        self._target, self._report_target = session.remote_rtp, session.remote_rtcp
+        self._report_target = session.remote_rtcp
+        self._engine.endpoints.set(self.slot, session.remote_rtp)
+        self._engine.audible[self.slot] = session.direction in {
+            Direction.SENDRECV, Direction.SENDONLY,
+        }  # fmt: skip
+        senders = self._engine.senders
+        senders.kind[self.slot] = session.send_payload_type
+        senders.frame[self.slot] = self.rate * session.ptime // 1000
         law = Kind.ALAW if session.send_codec.name == "PCMA" else Kind.ULAW
-        self.sender.kind = session.send_payload_type
-        self.sender.frame = self.rate * session.ptime // 1000
         if law is not self._law:
+            self._engine.tapes.end_run(self.slot)
             self._law = law
-            self.sender.replace(_encode(self._samples, law))
+            self._load(_encode(self._samples, law))
 
     def now(self) -> int:
         """Return the clock's position."""
@@ -122,14 +134,56 @@ class RtpLeg:
         """Return what was heard from `start` to `end`."""
         return self._engine.lines.read(self.slot, start, end)
 
-    def take_late(self) -> int | None:
-        """Return the lowest position that changed behind `placed`, None if none did."""
-        return self._engine.lines.take_late(self.slot)
+    @property
+    def wake(self) -> int:
+        """Position of `decided` at which the listener is told that the line went on."""
+        return int(self._engine.wake_at[self.slot])
 
-    def take_sent(self) -> list[tuple[int, NDArray[np.int16]]]:
-        """Return what was sent since the last call, with its positions."""
-        sent, self._sent = self._sent, []
-        return sent
+    @wake.setter
+    def wake(self, position: int) -> None:
+        if not self._closed:
+            self._engine.wake_at[self.slot] = position
+
+    def keep(self, heard: JournalFile, sent: JournalFile, since: int) -> None:
+        """Write what is heard, from `since` on, and what is sent to these journals as it comes."""
+        self._engine.tapes.start(self.slot, heard, sent, since, self._engine.clock.monotonic())
+
+    def keep_up(self) -> None:
+        """Give the journals all that was heard and sent by now."""
+        self._engine.tapes.catch_up(self.slot, self._engine.clock.monotonic())
+
+    def keep_no_more(self) -> None:
+        """Write nothing more to the journals."""
+        if not self._closed:
+            self._engine.tapes.stop(self.slot)
+
+    def kinds_for(
+        self, other: RtpLeg
+    ) -> tuple[dict[int, int], tuple[int, NDArray[np.uint8]] | None]:
+        """Return what the payload types heard here are called on the way to `other`'s far end.
+
+        With it, if audio heard here must be translated to be understood there: its payload type
+        and the table. What the other side cannot take is left out.
+        """
+        assert self._session is not None, "connect both legs first"
+        assert other._session is not None, "connect both legs first"
+        here, there = self._session, other._session
+        kinds: dict[int, int] = {}
+        translate = None
+        for number, codec in here.receive.items():
+            kinds[number] = there.send_payload_type
+            if codec.name != there.send_codec.name:
+                table = ALAW_TO_ULAW if codec.name == "PCMA" else ULAW_TO_ALAW
+                translate = number, table
+        if there.send_events is not None:
+            sent, rate = there.send_events
+            kinds |= {n: sent for n, r in here.receive_events.items() if r == rate}
+        return kinds, translate
+
+    def played(self, start: int, end: int) -> NDArray[np.int16]:
+        """Return what the far end hears of what is playing, from one sample of it to another."""
+        table = ALAW_DECODE if self._law is Kind.ALAW else ULAW_DECODE
+        return table.take(self._payload[start:end])
 
     async def play(self, samples: NDArray[np.int16]) -> None:
         """Send samples at the leg's rate; done when the last was sent or `stop_playing` is called.
@@ -138,32 +192,36 @@ class RtpLeg:
         that was closed has nothing left to say.
         """
         law = self._law
-        payload = b""
+        payload = _NOTHING
         if samples.size > LONG:
             payload = await asyncio.to_thread(_encode, samples, law)
         if self._closed or not samples.size:
             self.stop_playing()
             return
-        self._finish_playing()
+        self._end_playing()
         self._samples = samples
-        played = self._played = asyncio.get_running_loop().create_future()
-        if not payload or law is not self._law:
+        done = self._done = asyncio.get_running_loop().create_future()
+        if not payload.size or law is not self._law:
             payload = _encode(samples, self._law)
-        self.sender.play(payload, self._engine.clock.monotonic())
-        self._engine.set_pace(self, brisk=True)
+        self._load(payload)
+        self._engine.senders.play(self.slot, payload.size, self._engine.clock.monotonic())
+        self._engine.begin_playing(self)
         try:
-            await played
+            await done
         finally:
-            if self._played is played:
+            if self._done is done:
                 self.stop_playing()
 
     def stop_playing(self) -> None:
         """Send no more of what is playing."""
-        self.sender.stop()
-        self._samples = np.zeros(0, np.int16)
-        self._finish_playing()
-        if not self._closed and not self.sender.busy:
-            self._engine.set_pace(self, brisk=False)
+        self._end_playing()
+        if not self._closed:
+            self._engine.senders.stop(self.slot)
+            self._engine.end_playing(self)
+
+    def finish_playing(self) -> None:
+        """Tell whoever plays that the last frame was sent. Called by the engine."""
+        self._end_playing()
 
     async def send_digits(self, digits: str) -> None:
         """Send DTMF as telephone events; at once done when the far end takes none."""
@@ -171,44 +229,23 @@ class RtpLeg:
             return
         kind, clock_rate = self._session.send_events
         now = self._engine.clock.monotonic()
-        over = self.sender.dial(digits, kind, clock_rate, now)
-        self._engine.set_pace(self, brisk=True)
+        over = self._dialer.dial(digits, kind, clock_rate, now)
+        self._engine.begin_dialing(self)
         await asyncio.sleep(over - now)
 
-    def pump(self, now: float) -> None:
-        """Send what is due. Called at every tick while there is something to send."""
-        audio, events = self.sender.due(now)
-        allowed = self._session is not None and self._session.direction in {
-            Direction.SENDRECV, Direction.SENDONLY,
-        }  # fmt: skip
-        target = self._where() if allowed else None
-        if target is not None:
-            with contextlib.suppress(OSError):  # full buffer or unreachable: RTP is lossy
-                for sent in audio:
-                    self.pair.rtp.sendto(sent.packet, target)
-                for packet in events:
+    def send_tones(self, now: float) -> bool:
+        """Send the packets of digits that are due; False when none are left."""
+        senders, slot = self._engine.senders, self.slot
+        for tone in self._dialer.due(now):
+            event = tone.event
+            packet = senders.event(
+                slot, tone.kind, tone.timestamp, event.payload, now, marker=event.marker
+            )
+            target = self._engine.endpoints.address(slot)
+            if target is not None and self._engine.audible[slot]:
+                with contextlib.suppress(OSError):  # full buffer or unreachable: RTP is lossy
                     self.pair.rtp.sendto(packet, target)
-        if self.keep_sent and target is not None:
-            table = ALAW_DECODE if self._law is Kind.ALAW else ULAW_DECODE
-            origin = self._engine.lines.origin(self.slot)
-            for sent in audio:
-                position = round((sent.due - origin) * self.rate)
-                self._sent.append((position, table[np.frombuffer(sent.payload, np.uint8)]))
-        if not self.sender.playing:
-            self._finish_playing()
-        if not self.sender.busy:
-            self._engine.set_pace(self, brisk=False)
-
-    def take_turn(self, now: float) -> None:
-        """Do what is due at a tick; whatever fails is this leg's own affair."""
-        try:
-            if self.sender.busy:
-                self.pump(now)
-            if self.reporter.is_due(now):
-                self.send_report(now)
-        except Exception:
-            self._note_fault()
-        self.tell_advance()
+        return self._dialer.busy
 
     def tell_advance(self) -> None:
         """Tell the listener that the line went on."""
@@ -234,10 +271,15 @@ class RtpLeg:
     def send_report(self, now: float) -> None:
         """Send the RTCP report that is due."""
         wall = self._engine.clock.time()
+        senders, slot = self._engine.senders, self.slot
         sending = None
-        if self.sender.packets and now - self.sender.last_sent < 10.0:
-            sending = Sending(self.sender.timestamp(now), self.sender.packets, self.sender.octets)
-        self._send_rtcp(self.reporter.report(now, wall, self._reception(), sending))
+        if senders.packets[slot] and now - senders.last_sent[slot] < 10.0:
+            sending = Sending(
+                senders.timestamp(slot, now), int(senders.packets[slot]), int(senders.octets[slot])
+            )
+        report = self.reporter.report(now, wall, self._reception(), sending)
+        self._engine.report_at[slot] = self.reporter.next_at
+        self._send_rtcp(report)
 
     def statistics(self) -> LegStatistics:
         """Return the counts so far."""
@@ -247,7 +289,7 @@ class RtpLeg:
             packets_lost=lines.lost(slot),
             packets_late=int(lines.late[slot]),
             packets_refused=int(self._engine.sources.refused[slot]),
-            packets_sent=self.sender.packets,
+            packets_sent=int(self._engine.senders.packets[slot]),
             jitter=float(lines.jitter[slot]),
             round_trip=self.reporter.peer.round_trip,
         )
@@ -258,24 +300,25 @@ class RtpLeg:
             return
         self._closed = True
         try:
-            if self.sender.packets:
+            if self._engine.senders.packets[self.slot]:
                 self._send_rtcp(self.reporter.goodbye())
         finally:
-            self.stop_playing()
+            self._end_playing()
             self.listener = None
             self._engine.release(self)
 
-    def _where(self) -> tuple[str, int] | None:
-        """Return where media goes: where it comes from if that was learned, else where SDP says."""
-        if self._target is None:
-            return None
-        accepted = int(self._engine.sources.accepted[self.slot])
-        if accepted in {0, source_key(*self._target)}:
-            return self._target
-        if accepted >> 16 < 1 << 32:
-            host = socket.inet_ntoa((accepted >> 16).to_bytes(4, "big"))
-            return host, accepted & 0xFFFF
-        return self._target[0], accepted & 0xFFFF
+    def _load(self, payload: NDArray[np.uint8]) -> None:
+        """Make `payload` what is played; it stays in memory as long as it is."""
+        self._payload = payload
+        self._engine.bodies[self.slot] = payload.ctypes.data
+
+    def _end_playing(self) -> None:
+        if not self._closed:
+            self._engine.tapes.end_run(self.slot)
+        self._samples = np.zeros(0, np.int16)
+        if self._done is not None and not self._done.done():
+            self._done.set_result(None)
+        self._done = None
 
     def _reception(self) -> Reception | None:
         lines, slot = self._engine.lines, self.slot
@@ -295,7 +338,7 @@ class RtpLeg:
             return
         with contextlib.suppress(OSError):
             if self._session.rtcp_mux:
-                target = self._where()
+                target = self._engine.endpoints.address(self.slot)
                 if target is not None:
                     self.pair.rtp.sendto(packet, target)
             else:
@@ -307,11 +350,7 @@ class RtpLeg:
             self._failed = True
             log.exception("media leg failed", leg=self.id)
 
-    def _finish_playing(self) -> None:
-        if self._played is not None and not self._played.done():
-            self._played.set_result(None)
-        self._played = None
 
-
-def _encode(samples: NDArray[np.int16], law: Kind) -> bytes:
-    return encode_alaw(samples) if law is Kind.ALAW else encode_ulaw(samples)
+def _encode(samples: NDArray[np.int16], law: Kind) -> NDArray[np.uint8]:
+    data = encode_alaw(samples) if law is Kind.ALAW else encode_ulaw(samples)
+    return np.frombuffer(data, np.uint8)

@@ -6,10 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import dns.asyncresolver
-import dns.exception
-import dns.rdatatype
-
 from mediaserver.errors import LocalError
 from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.routing import DEFAULT_PORT, is_address
@@ -17,9 +13,6 @@ from mediaserver.sip.uri import SipUri
 
 MAX_HOPS = 16
 """Addresses tried for one call at most, however many a zone lists."""
-
-LIFETIME = 5.0
-"""Seconds for one DNS question with all its repetitions."""
 
 HopFactory = Callable[[Transport, tuple[str, int]], Hop | None]
 
@@ -45,41 +38,25 @@ class Lookup(Protocol):
 
 
 class DnsLookup:
-    """`Lookup` by DNS, without blocking the loop."""
+    """`Lookup` by DNS. A server that places no calls asks nothing, and never loads what asks."""
 
-    def __init__(self, resolver: dns.asyncresolver.Resolver | None = None) -> None:
-        self._resolver = resolver or _system_resolver()
+    def __init__(self) -> None:
+        self._lookup: Lookup | None = None
 
     async def services(self, name: str) -> Sequence[Service]:
         """See `Lookup.services`."""
-        try:
-            answer = await self._resolver.resolve(
-                name, dns.rdatatype.SRV, search=False, lifetime=LIFETIME
-            )
-        except dns.exception.DNSException:
-            return ()
-        return [
-            Service(record.priority, record.weight, str(record.target).rstrip("."), record.port)
-            for record in answer
-        ]
+        return await self._loaded().services(name)
 
     async def addresses(self, host: str) -> Sequence[str]:
         """See `Lookup.addresses`."""
-        found: list[str] = []
-        for kind in (dns.rdatatype.A, dns.rdatatype.AAAA):
-            try:
-                answer = await self._resolver.resolve(host, kind, lifetime=LIFETIME)
-            except dns.exception.DNSException:
-                continue
-            found.extend(record.address for record in answer)
-        return found
+        return await self._loaded().addresses(host)
 
+    def _loaded(self) -> Lookup:
+        if self._lookup is None:
+            from .name_service import NameService
 
-def _system_resolver() -> dns.asyncresolver.Resolver:
-    try:
-        return dns.asyncresolver.Resolver()
-    except dns.exception.DNSException:  # no resolv.conf: then names lead nowhere
-        return dns.asyncresolver.Resolver(configure=False)
+            self._lookup = NameService()
+        return self._lookup
 
 
 class Locator:

@@ -1,35 +1,49 @@
-"""The media engine: one tick that drains every leg's socket and sends what is due.
+"""The media engine: one tick that drains the legs' sockets and sends what is due.
 
-All legs share a tick of 20 ms. A leg that sends has its turn at every tick; one that only listens
-at every fifth, the legs spread evenly over the five. What a turn brings of all legs is handled
-together (`rtp.timeline`), and then each leg's listener is told that its line went on.
+All legs share a tick of 20 ms. A leg that is relayed to another has its turn at every tick; one
+that only listens or plays is drained at every fifth, the legs spread evenly over the five. What a
+turn brings of all legs is handled together: the packets are placed (`rtp.timeline`), passed on
+(`rtp.relay`) and written down (`net.tapes`) as arrays, and Python looks at a single leg only when
+something is due for it: the position its listener waits for, a key, a report.
+
+Between two calls nothing ticks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import socket
 from collections.abc import Iterable
 from typing import Final
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from ..audio.g711 import ALAW_DECODE, ULAW_DECODE
+from ..calls.ports import Journals
 from ..clock import Clock
 from ..errors import LocalError
-from ..rtp.packet import PacketBatch, host_key, parse_batch
+from ..rtp.packet import PacketBatch, PacketFields, host_key, parse_batch
+from ..rtp.relay import Relays
+from ..rtp.sender import Senders
 from ..rtp.source import Sources
 from ..rtp.timeline import Key, Kind, Timelines
+from .endpoints import Endpoints
+from .lanes import Lane, open_lane
 from .leg import RtpLeg
 from .ports import PortPool
-from .sweep import Sweeper, make_sweeper
+from .pulse import Pulse
+from .sweep import SocketSet
+from .tapes import Tapes
+from .transmit import Outgoing
+from .turns import Turns
 
 TICK: Final = 0.02
 """Seconds between ticks."""
 
-RELAXED: Final = 5
-"""Ticks between two turns of a leg that sends nothing."""
+NEVER: Final = np.iinfo(np.int64).max
+"""A position no line reaches."""
 
 _RTCP_KINDS: Final = (64, 95)
 """Second octets, less the marker bit, that say RTCP on a shared port (RFC 5761 section 4)."""
@@ -46,32 +60,56 @@ class MediaEngine:
         clock: Clock,
         *,
         advertise: str,
+        journals: Journals | None = None,
         capacity: int = 4096,
-        portable: bool = False,
+        lane: Lane | None = None,
     ) -> None:
-        """`advertise` is the host SDP names; `capacity` the legs there may be at once."""
+        """`advertise` is the host SDP names; `capacity` the legs there may be at once.
+
+        `journals` is where kept legs are written down; without it none can be kept. `lane` is how
+        packets go through the kernel; None: the quickest way there is. LocalError when the one
+        asked for is not there.
+        """
         self.clock = clock
         self.advertise = advertise
         self.pool = pool
+        self.pulse = Pulse()
         self.lines = Timelines(capacity, {Kind.ULAW: ULAW_DECODE, Kind.ALAW: ALAW_DECODE})
         self.sources = Sources(capacity)
-        self._sweeper: Sweeper = make_sweeper(portable=portable)
+        self.senders = Senders(capacity, secrets.randbits)
+        self.relays = Relays(capacity, self.senders)
+        self.endpoints = Endpoints(capacity)
+        self.tapes = Tapes(self.lines, journals, self._played, capacity)
+        self.audible: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        """Whether a leg's far end listens, as was negotiated."""
+        self.wake_at: NDArray[np.int64] = np.full(capacity, NEVER, np.int64)
+        """Position at which a leg's listener is told that the line went on."""
+        self.report_at: NDArray[np.float64] = np.zeros(capacity, np.float64)
+        """Monotonic seconds at which a leg's next RTCP report is due."""
+        self.bodies: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
+        """Address of what each leg plays."""
+        self.lane, self._sweeper, self._transmitter = open_lane(self.endpoints, lane)
         self._free = list(range(capacity - 1, -1, -1))
         self._legs: dict[int, RtpLeg] = {}
-        self._turns: list[dict[int, RtpLeg]] = [{} for _ in range(RELAXED)]
-        self._brisk: dict[int, RtpLeg] = {}
+        self._turns = Turns()
+        self._sending: dict[int, RtpLeg] = {}
+        self._dialing: dict[int, RtpLeg] = {}
         self._tick_number = 0
+        self._behind: list[int] = []
+        self._seen: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self._next = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._running = False
         self._cname = f"{secrets.token_hex(6)}@mediaserver"
 
     def start(self) -> None:
-        """Begin to tick."""
-        self._next = self.clock.monotonic() + TICK
-        self._schedule()
+        """Tick from now on, whenever there is a leg."""
+        self._running = True
+        self._wake()
 
     def stop(self) -> None:
         """Stop ticking and close every socket."""
+        self._running = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -90,62 +128,107 @@ class MediaEngine:
             raise LocalError("limits.max_calls: there is no place left for another media leg")
         pair = self.pool.take()
         slot = self._free.pop()
-        leg = RtpLeg(self, slot, pair, self._cname)
         self.lines.open(slot, {}, self.clock.monotonic())
+        self.senders.open(slot)
+        self.tapes.open(slot)
+        self.endpoints.open(slot, pair.rtp)
+        self.audible[slot] = False
+        self.wake_at[slot] = NEVER
+        leg = RtpLeg(self, slot, pair, self._cname)
         self._legs[slot] = leg
-        self.set_pace(leg, brisk=False)
+        self._turns.add(slot, pair.rtp)
         asyncio.get_running_loop().add_reader(pair.rtcp, self._hear_report, leg)
+        self._wake()
         return leg
 
     def release(self, leg: RtpLeg) -> None:
         """Take a leg out of the tick and let its ports rest. Called by `RtpLeg.close`."""
         slot = leg.slot
+        self.part(leg)
         del self._legs[slot]
-        self._brisk.pop(slot, None)
-        self._turns[slot % RELAXED].pop(slot, None)
+        self.endpoints.close(slot)
+        self._sending.pop(slot, None)
+        self._dialing.pop(slot, None)
+        self._turns.remove(slot)
         self.lines.close(slot)
         self.sources.close(slot)
+        self.tapes.stop(slot)
         asyncio.get_running_loop().remove_reader(leg.pair.rtcp)
         self.pool.give_back(leg.pair, self.clock.monotonic())
         self._free.append(slot)
 
-    def set_pace(self, leg: RtpLeg, *, brisk: bool) -> None:
-        """Give a leg a turn at every tick, or at every `RELAXED`th."""
-        slot = leg.slot
-        if brisk:
-            self._turns[slot % RELAXED].pop(slot, None)
-            self._brisk[slot] = leg
-        else:
-            self._brisk.pop(slot, None)
-            self._turns[slot % RELAXED][slot] = leg
+    def join(self, one: RtpLeg, other: RtpLeg) -> None:
+        """Pass on what each of two connected legs hears to the other, until one of them parts.
+
+        Called again after a re-negotiation of either.
+        """
+        for heard, sent in ((one, other), (other, one)):
+            kinds, translate = heard.kinds_for(sent)
+            self.relays.open(heard.slot, sent.slot, kinds, translate)
+            self._turns.hurry(heard.slot, self.endpoints.sockets[heard.slot])
+
+    def part(self, leg: RtpLeg) -> None:
+        """Pass on no more from this leg and to it."""
+        other = int(self.relays.to[leg.slot])
+        for slot in (leg.slot, other):
+            if slot in self._legs and self.relays.to[slot] >= 0:
+                self.relays.close(slot)
+                self._turns.add(slot, self.endpoints.sockets[slot])
+
+    def begin_playing(self, leg: RtpLeg) -> None:
+        """Send what a leg plays until `RtpLeg.finish_playing` is called or `end_playing`."""
+        self._sending[leg.slot] = leg
+
+    def end_playing(self, leg: RtpLeg) -> None:
+        """Send no more of what a leg plays."""
+        self._sending.pop(leg.slot, None)
+
+    def begin_dialing(self, leg: RtpLeg) -> None:
+        """Let a leg send its digits until there are none left."""
+        self._dialing[leg.slot] = leg
 
     def drain(self, legs: Iterable[RtpLeg]) -> None:
         """Place what waits in the sockets of `legs`, in rounds until nothing is left."""
-        waiting = [(leg.slot, leg.pair.rtp) for leg in legs]
-        while waiting:
-            again: list[tuple[int, socket.socket]] = []
+        slots = [leg.slot for leg in legs]
+        self._drain(SocketSet(slots, (self.endpoints.sockets[slot] for slot in slots)))
+
+    def _peek(self, sockets: SocketSet) -> None:
+        """Place what is likely to wait in sockets; more of it there may be."""
+        self._seen[sockets.slot] = False
+        index = 0
+        while index < len(sockets):
+            index, _ = self._sweeper.sweep(sockets, index)
+            batch = self._sweeper.batch
+            if batch.count:
+                self._seen[batch.slot[: batch.count][batch.length[: batch.count] > 0]] = True
+                self._take(batch)
+        self.lines.settle(sockets.slot)
+        # Whose packet was not there yet will have two at the next tick.
+        self._behind = sockets.slot[~self._seen[sockets.slot]].tolist()
+
+    def _drain(self, waiting: SocketSet) -> None:
+        while len(waiting):
+            again: list[int] = []
             index = 0
             while index < len(waiting):
                 index, more = self._sweeper.sweep(waiting, index)
-                again += [waiting[i] for i in more]
+                again += more
                 if self._sweeper.batch.count:
                     self._take(self._sweeper.batch)
+            waiting = waiting.take(again)
             if again:
-                self.lines.settle([slot for slot, _ in again])
-                for slot, _ in again:
-                    self._legs[slot].tell_advance()
-            waiting = again
+                # What was heard is judged and written before the next round can push it out.
+                self.lines.settle(waiting.slot)
+                self._follow_up(waiting.slot, self.clock.monotonic())
 
     def _take(self, batch: PacketBatch) -> None:
         """Let the packets of one batch through to the lines, and the keys to their listeners."""
         own, replay = self.sources.admit(batch)
-        keys: list[Key] = []
         if replay:
             early = PacketBatch.empty(len(replay))
             for slot, datagram, arrival in replay:
                 early.append(slot, datagram, 0, arrival)
-            fields = parse_batch(early, early.length > 0)
-            keys += self.lines.receive(early, fields)
+            self._hear(early, parse_batch(early, early.length > 0))
         fields = parse_batch(batch, own)
         reports = (fields.kind >= _RTCP_KINDS[0]) & (fields.kind <= _RTCP_KINDS[1])
         if reports.any():
@@ -153,9 +236,33 @@ class MediaEngine:
                 leg = self._legs[int(batch.slot[row])]
                 leg.hear_report(batch.data[row, : batch.length[row]].tobytes())
             fields = fields.take(~reports)
-        keys += self.lines.receive(batch, fields)
+        self._hear(batch, fields)
+
+    def _hear(self, batch: PacketBatch, fields: PacketFields) -> None:
+        keys: list[Key] = self.lines.receive(batch, fields)
+        self._relay(batch, fields)
         for key in keys:
             self._legs[key.slot].tell_key(key.digit, key.position)
+
+    def _relay(self, batch: PacketBatch, fields: PacketFields) -> None:
+        relayed = self.relays.forward(batch, fields, self.clock.monotonic())
+        if relayed is None:
+            return
+        head = (relayed.row * batch.data.shape[1] + batch.data.ctypes.data).astype(np.uint64)
+        nothing = np.zeros_like(relayed.size)
+        self._transmit(Outgoing(relayed.slot, head, relayed.size, head, nothing))
+
+    def _transmit(self, packets: Outgoing) -> None:
+        """Send packets of those legs whose far end listens."""
+        self.endpoints.follow(packets.slot, self.sources.accepted[packets.slot])
+        heard = self.audible[packets.slot] & (self.endpoints.sizes[packets.slot] > 0)
+        self._transmitter.send(packets if heard.all() else packets.take(heard))
+
+    def _wake(self) -> None:
+        """Tick, if there is anything to tick for and nothing ticks."""
+        if self._running and self._timer is None and (self._legs or self.pool.resting):
+            self._next = self.clock.monotonic() + TICK
+            self._schedule()
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
@@ -164,24 +271,73 @@ class MediaEngine:
 
     def _tick(self) -> None:
         now = self.clock.monotonic()
+        late = now - self._next
         self._next = max(self._next + TICK, now)
         self._tick_number += 1
-        turn = self._turns[self._tick_number % RELAXED]
-        legs = [*self._brisk.values(), *turn.values()]
         self.pool.sweep(now)
         try:
-            self._turn(legs, now)
+            self._turn(now)
         except Exception:
-            # A leg's own faults stay with it (`RtpLeg.take_turn`); whatever else there may be must
-            # not stop everybody's clock.
+            # A leg's own faults stay with it; whatever else there may be must not stop
+            # everybody's clock.
             log.exception("media tick failed")
-        self._schedule()
+        self.pulse.note(late, self.clock.monotonic() - now, now)
+        if self._legs or self.pool.resting:
+            self._schedule()
+        else:
+            self._timer = None
 
-    def _turn(self, legs: list[RtpLeg], now: float) -> None:
-        self.drain(legs)
-        self.lines.advance(now, [leg.slot for leg in legs])
-        for leg in legs:
-            leg.take_turn(now)
+    def _turn(self, now: float) -> None:
+        if self._behind:
+            self.drain(self._legs[slot] for slot in self._behind if slot in self._legs)
+            self._behind = []
+        for turn in self._turns.due(self._tick_number):
+            sockets = turn.sockets
+            if not turn.thorough:
+                self._peek(sockets)
+                continue
+            self._drain(sockets)
+            self.lines.advance(now, sockets.slot)
+            self._follow_up(sockets.slot, now)
+            for slot in sockets.slot[self.report_at[sockets.slot] <= now].tolist():
+                if slot in self._legs:
+                    self._legs[slot].send_report(now)
+        if self._sending:
+            self._send(now)
+        if self._dialing:
+            self._dial(now)
+
+    def _follow_up(self, slots: NDArray[np.int64], now: float) -> None:
+        """Write down what these legs heard, and wake the listeners that waited for it."""
+        self.tapes.turn(slots, now)
+        for slot in slots[self.lines.decided[slots] >= self.wake_at[slots]].tolist():
+            if slot in self._legs:
+                self._legs[slot].tell_advance()
+
+    def _send(self, now: float) -> None:
+        """Send what is due of what legs play; tell those whose last frame this was."""
+        sending = np.array(list(self._sending), np.int64)
+        while (frames := self.senders.due(sending, now)) is not None:
+            head = frames.header.ctypes.data + np.arange(frames.slot.size) * frames.header.shape[1]
+            head_size = np.full(frames.slot.size, frames.header.shape[1])
+            body = self.bodies[frames.slot] + frames.offset.astype(np.uint64)
+            self._transmit(
+                Outgoing(frames.slot, head.astype(np.uint64), head_size, body, frames.size)
+            )
+            heard = self.audible[frames.slot]
+            self.tapes.sent(frames if heard.all() else frames.take(heard))
+        for slot in self.senders.finished(sending).tolist():
+            self._sending.pop(slot)
+            self._legs[slot].finish_playing()
+
+    def _dial(self, now: float) -> None:
+        """Send the digits that are due."""
+        for leg in list(self._dialing.values()):
+            if not leg.send_tones(now):
+                self._dialing.pop(leg.slot, None)
+
+    def _played(self, slot: int, start: int, end: int) -> NDArray[np.int16]:
+        return self._legs[slot].played(start, end)
 
     def _hear_report(self, leg: RtpLeg) -> None:
         """Read RTCP from a leg's second port; only the hosts that may send RTP are heard."""

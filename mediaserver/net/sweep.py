@@ -3,7 +3,8 @@
 The lane through `recvmmsg` costs one system call a socket and no Python object a packet. It goes
 through `ctypes.PyDLL`, which keeps the interpreter's lock: a call that cannot block needs no
 release, and taking the lock back is what would cost. The kernel's own arrival time comes with
-each packet, so a socket may be left alone for 100 ms and nobody's timing suffers.
+each packet, so a socket may be left alone for 100 ms and nobody's timing suffers. See `net.uring`
+for the lane that costs one system call for all sockets.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import socket
-import sys
+import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..rtp.packet import STRIDE, PacketBatch, source_key
+from ..rtp.packet import NOBODY, STRIDE, PacketBatch, source_key
 
 ROUND: Final = 24
 """Datagrams taken from one socket before the others have their turn: with packets of 60 ms less
@@ -32,6 +33,35 @@ _NAME: Final = 32
 _CONTROL: Final = 64
 _MSG_DONTWAIT: Final = 0x40
 _SCM_TIMESTAMPNS: Final = 35
+_TIMESPEC: Final = struct.Struct("=qq")
+_OLDEST: Final = 5.0
+"""Seconds; what claims to have waited longer says that the wall clock was set."""
+
+
+class SocketSet:
+    """Sockets that are swept together, and the slot of each: parallel lists, and as arrays.
+
+    `expected` is how many datagrams one of them is likely to hold; more are looked for, except
+    where it is 1.
+    """
+
+    def __init__(
+        self, slots: Iterable[int], sockets: Iterable[socket.socket], expected: int = ROUND
+    ) -> None:
+        self.expected = expected
+        self.slots = list(slots)
+        self.sockets = list(sockets)
+        self.descriptors = [sock.fileno() for sock in self.sockets]
+        self.descriptor: NDArray[np.int32] = np.array(self.descriptors, np.int32)
+        self.slot: NDArray[np.int64] = np.array(self.slots, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def take(self, indices: Sequence[int]) -> SocketSet:
+        """Return those at `indices`."""
+        slots = [self.slots[i] for i in indices]
+        return SocketSet(slots, [self.sockets[i] for i in indices], ROUND)
 
 
 class Sweeper(Protocol):
@@ -39,25 +69,21 @@ class Sweeper(Protocol):
 
     batch: PacketBatch
 
-    def sweep(
-        self, sockets: Sequence[tuple[int, socket.socket]], start: int = 0
-    ) -> tuple[int, list[int]]:
-        """Fill `batch` from `sockets` (pairs of slot and socket), beginning at index `start`.
+    def sweep(self, sockets: SocketSet, start: int = 0) -> tuple[int, list[int]]:
+        """Fill `batch` from `sockets`, beginning at index `start`.
 
         Returns the index to go on at (len(sockets) when all had their turn) and the indices of
-        those sockets that may hold more than the `ROUND` datagrams taken from them.
+        those sockets that may hold more than what was taken from them.
         """
 
 
 class PortableSweeper:
-    """One `recvfrom` a packet: for systems without `recvmmsg`, and to test the other against."""
+    """One `recvmsg` a packet: for systems without `recvmmsg`, and to test the other against."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.batch = PacketBatch.empty(capacity)
 
-    def sweep(
-        self, sockets: Sequence[tuple[int, socket.socket]], start: int = 0
-    ) -> tuple[int, list[int]]:
+    def sweep(self, sockets: SocketSet, start: int = 0) -> tuple[int, list[int]]:
         """See `Sweeper.sweep`."""
         batch = self.batch
         batch.count = 0
@@ -66,105 +92,121 @@ class PortableSweeper:
         for index in range(start, len(sockets)):
             if capacity - batch.count < ROUND:
                 return index, more
-            slot, sock = sockets[index]
+            slot, sock = sockets.slots[index], sockets.sockets[index]
             taken = 0
             with contextlib.suppress(OSError):  # empty, or an ICMP error of an earlier send
                 while taken < ROUND:
-                    datagram, address = sock.recvfrom(STRIDE)
+                    datagram, notes, _, address = sock.recvmsg(STRIDE, _CONTROL)
                     key = source_key(address[0], address[1])
-                    batch.append(slot, datagram, key, time.monotonic())
+                    batch.append(slot, datagram, key, _arrival(notes))
                     taken += 1
             if taken == ROUND:
                 more.append(index)
         return len(sockets), more
 
 
+def _arrival(notes: list[tuple[int, int, bytes]]) -> float:
+    """Return when a datagram arrived: as the kernel noted, where it does, else now."""
+    now = time.monotonic()
+    for level, kind, data in notes:
+        if (level, kind) == (socket.SOL_SOCKET, _SCM_TIMESTAMPNS):
+            seconds, nanoseconds = _TIMESPEC.unpack(data)
+            arrival = float(seconds + nanoseconds * 1e-9 + now - time.time())
+            if now - _OLDEST < arrival <= now:
+                return arrival
+    return now
+
+
+class Inbox:
+    """One buffer for a batch of datagrams, and the `struct mmsghdr`s that fill it, made once."""
+
+    def __init__(self, capacity: int) -> None:
+        self.batch = batch = PacketBatch.empty(capacity)
+        self._names: NDArray[np.uint8] = np.zeros((capacity, _NAME), np.uint8)
+        self._controls: NDArray[np.uint8] = np.zeros((capacity, _CONTROL), np.uint8)
+        self._vectors: NDArray[np.uint64] = np.zeros((capacity, 2), np.uint64)
+        rows = np.arange(capacity, dtype=np.uint64)
+        self._vectors[:, 0] = batch.data.ctypes.data + rows * STRIDE
+        self._vectors[:, 1] = STRIDE
+        # struct mmsghdr as eight words: name, its length, iov, its count, control, its length,
+        # flags, bytes received. The first seven are a struct msghdr.
+        self._messages: NDArray[np.uint64] = np.zeros((capacity, 8), np.uint64)
+        self._messages[:, 0] = self._names.ctypes.data + rows * _NAME
+        self._messages[:, 2] = self._vectors.ctypes.data + rows * 16
+        self._messages[:, 3] = 1
+        self._messages[:, 4] = self._controls.ctypes.data + rows * _CONTROL
+        self._renew(capacity)
+        self.addresses: NDArray[np.uint64] = self._messages.ctypes.data + rows * 64
+        """Where each message header is."""
+
+    def received(self, count: int) -> NDArray[np.int64]:
+        """Return the bytes that `recvmmsg` said it put into each of the first rows."""
+        return self._messages[:count, 7].astype(np.int64) & 0xFFFF_FFFF
+
+    def describe(self, slot: NDArray[np.int64], length: NDArray[np.int64]) -> None:
+        """Fill in the batch's arrays from what the kernel wrote, and make the headers fit again.
+
+        Both arrays are of shape (rows,); a length of 0 says that nothing came for a row.
+        """
+        batch, count = self.batch, slot.size
+        batch.count = count
+        if not count:
+            return
+        names = self._names[:count]
+        batch.length[:count] = length
+        batch.slot[:count] = slot
+        # Family, port and IPv4 address, one big-endian word.
+        name = names.view(">u8")[:, 0].astype(np.int64)
+        source = (name & 0xFFFF_FFFF) << 16 | name >> 32 & 0xFFFF
+        batch.source[:count] = np.where(length > 0, source, NOBODY)
+        for row in np.flatnonzero((names[:, 0] == socket.AF_INET6) & (length > 0)):
+            text = socket.inet_ntop(socket.AF_INET6, names[row, 8:24].tobytes())
+            batch.source[row] = source_key(text, int(name[row] >> 32 & 0xFFFF))
+        control = self._controls[:count].view(np.int64)
+        stamped = control[:, 1] >> 32 == _SCM_TIMESTAMPNS
+        now = time.monotonic()
+        offset = now - time.time()
+        arrival = control[:, 2] + control[:, 3] * 1e-9 + offset
+        # A step of the wall clock between arrival and now must not move the audio.
+        usable = stamped & (length > 0) & (arrival <= now + 0.001) & (arrival > now - _OLDEST)
+        batch.arrival[:count] = np.where(usable, arrival, now)
+        self._renew(count)
+
+    def _renew(self, count: int) -> None:
+        self._messages[:count, 1] = _NAME
+        self._messages[:count, 5] = _CONTROL
+        self._messages[:count, 6] = 0
+
+
 class BatchSweeper:
-    """`recvmmsg` into one buffer, its message headers made once."""
+    """`recvmmsg`, one call a socket."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self.batch = batch = PacketBatch.empty(capacity)
+        self.inbox = Inbox(capacity)
+        self.batch = self.inbox.batch
+        self._at = self.inbox.addresses.tolist()
         self._receive = ctypes.PyDLL(None, use_errno=False).recvmmsg
         self._receive.argtypes = [
             ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p,
         ]  # fmt: skip
         self._receive.restype = ctypes.c_int
-        self._names: NDArray[np.uint8] = np.zeros((capacity, _NAME), np.uint8)
-        self._controls: NDArray[np.uint8] = np.zeros((capacity, _CONTROL), np.uint8)
-        vectors = np.zeros((capacity, 2), np.uint64)
-        rows = np.arange(capacity, dtype=np.uint64)
-        vectors[:, 0] = batch.data.ctypes.data + rows * STRIDE
-        vectors[:, 1] = STRIDE
-        self._vectors = vectors
-        # struct mmsghdr as eight words: name, its length, iov, its count, control, its length,
-        # flags, bytes received.
-        self._messages: NDArray[np.uint64] = np.zeros((capacity, 8), np.uint64)
-        self._messages[:, 0] = self._names.ctypes.data + rows * _NAME
-        self._messages[:, 1] = _NAME
-        self._messages[:, 2] = vectors.ctypes.data + rows * 16
-        self._messages[:, 3] = 1
-        self._messages[:, 4] = self._controls.ctypes.data + rows * _CONTROL
-        self._messages[:, 5] = _CONTROL
-        self._at = [int(self._messages.ctypes.data) + 64 * row for row in range(capacity)]
-        self._counts: NDArray[np.int64] = np.zeros(capacity, np.int64)
 
-    def sweep(
-        self, sockets: Sequence[tuple[int, socket.socket]], start: int = 0
-    ) -> tuple[int, list[int]]:
+    def sweep(self, sockets: SocketSet, start: int = 0) -> tuple[int, list[int]]:
         """See `Sweeper.sweep`."""
         at, receive = self._at, self._receive
-        room = len(at)
-        filled, index, more = 0, start, []
-        slots: list[int] = []
+        last = len(at) - ROUND
+        filled = 0
         counts: list[int] = []
-        for index in range(start, len(sockets)):
-            if room - filled < ROUND:
+        for descriptor in sockets.descriptors[start:]:
+            if filled > last:
                 break
-            slot, sock = sockets[index]
-            taken = receive(sock.fileno(), at[filled], ROUND, _MSG_DONTWAIT, None)
-            if taken > 0:
-                slots.append(slot)
-                counts.append(taken)
-                filled += taken
-                if taken == ROUND:
-                    more.append(index)
-        else:
-            index = len(sockets)
-        self._describe(filled, slots, counts)
-        return index, more
-
-    def _describe(self, filled: int, slots: list[int], counts: list[int]) -> None:
-        """Fill in the batch's arrays from what the kernel wrote, and make the headers fit again."""
-        batch = self.batch
-        batch.count = filled
-        if not filled:
-            return
-        messages, names = self._messages[:filled], self._names[:filled]
-        batch.length[:filled] = messages[:, 7] & 0xFFFF_FFFF
-        batch.slot[:filled] = np.repeat(np.array(slots, np.int64), counts)
-        port = names[:, 2].astype(np.int64) << 8 | names[:, 3]
-        host = names[:, 4:8].copy().view(">u4")[:, 0].astype(np.int64)
-        batch.source[:filled] = host << 16 | port
-        for row in np.flatnonzero(names[:, 0] == socket.AF_INET6):
-            text = socket.inet_ntop(socket.AF_INET6, names[row, 8:24].tobytes())
-            batch.source[row] = source_key(text, int(port[row]))
-        control = self._controls[:filled]
-        stamped = control[:, 12:16].copy().view("=u4")[:, 0] == _SCM_TIMESTAMPNS
-        stamp = control[:, 16:32].copy().view("=i8")
-        now = time.monotonic()
-        offset = now - time.time()
-        arrival = stamp[:, 0] + stamp[:, 1] * 1e-9 + offset
-        # A step of the wall clock between arrival and now must not move the audio.
-        usable = stamped & (arrival <= now + 0.001) & (arrival > now - 5.0)
-        batch.arrival[:filled] = np.where(usable, arrival, now)
-        messages[:, 1] = _NAME
-        messages[:, 5] = _CONTROL
-        messages[:, 6] = 0
-
-
-def make_sweeper(*, portable: bool = False, capacity: int = CAPACITY) -> Sweeper:
-    """Return the quickest sweeper this system has."""
-    if not portable and sys.platform == "linux" and ctypes.sizeof(ctypes.c_void_p) == 8:
-        with contextlib.suppress(AttributeError, OSError):
-            return BatchSweeper(capacity)
-    return PortableSweeper(capacity)
+            taken = receive(descriptor, at[filled], ROUND, _MSG_DONTWAIT, None)
+            if taken < 0:  # empty, or an ICMP error of an earlier send
+                taken = 0
+            counts.append(taken)
+            filled += taken
+        index = start + len(counts)
+        count = np.array(counts, np.int64)
+        slot = np.repeat(sockets.slot[start:index], count)
+        self.inbox.describe(slot, self.inbox.received(filled))
+        return index, (np.flatnonzero(count == ROUND) + start).tolist()

@@ -19,12 +19,17 @@ HEADER: Final = 12
 STRIDE: Final = 1536
 """Bytes kept of a datagram: an Ethernet frame's worth; what is longer is cut and then refused."""
 
+NOBODY: Final = -1
+"""In place of a source key: the row of a batch is empty."""
+
 _FIXED: Final = struct.Struct(">BBHII")
 
 
 @dataclass(slots=True)
 class PacketBatch:
     """`count` datagrams, grouped by slot, within a slot in the order of arrival.
+
+    Rows may be empty: their length is 0 and their source `NOBODY`.
 
     Shapes: `data` (capacity, STRIDE) uint8; the others (capacity,).
     """

@@ -5,6 +5,7 @@ The packet formats are aiortc's; what is said in them, and when, is decided here
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,14 +79,14 @@ class Reporter:
         self._received_before = 0
         self._heard_sr: tuple[int, float] | None = None
         self.peer = PeerReport()
-        self.next_at: float | None = None
+        self.next_at = math.inf
+        """When the next report is due."""
         self.peer_said_bye = False
 
-    def is_due(self, now: float) -> bool:
-        """Tell whether a report should go out; the first one is due half an interval on."""
-        if self.next_at is None:
-            self.next_at = now + INTERVAL / 2 * self._spread()
-        return now >= self.next_at
+    def begin(self, now: float) -> float:
+        """Return when the first report is due, half an interval on; monotonic seconds."""
+        self.next_at = now + INTERVAL / 2 * self._spread()
+        return self.next_at
 
     def report(
         self, now: float, wall: float, reception: Reception | None, sending: Sending | None

@@ -1,140 +1,174 @@
-"""The stream a leg sends: prompts in even frames, digits as events, timestamps that never stop.
+"""The audio streams that legs send: even frames, and timestamps that never stop.
 
-The timestamp runs with time from the first packet on, also while nothing is sent, so that a
-receiver places every prompt where it was played. A frame is due every `ptime`; a sender that is
+A stream's timestamp runs with time from its first packet on, also while nothing is sent, so that
+a receiver places every prompt where it was played. A frame is due every `ptime`; a sender that is
 asked late sends what it owes, but never more than `CATCH_UP` frames at once: what is later than
 that is skipped in time, not squeezed.
+
+State is in parallel arrays with one entry a leg (a *slot*), and the frames due of all legs are
+made together. What is played is known here by its length alone: a frame is an offset and a size.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from .dtmf import EventPacket, event_packets
-from .packet import build_packet
+import numpy as np
+from numpy.typing import NDArray
+
+from .packet import HEADER, build_packet
 
 CATCH_UP: Final = 5
 """Frames sent at once at the most."""
 
-DIGIT_GAP: Final = 0.1
-"""Seconds of silence between two digits."""
-
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """One audio packet that is due: what goes on the wire, and its payload for who records it."""
+class Frames:
+    """Audio packets that are due, one a leg, in parallel arrays of shape (n,)."""
 
-    packet: bytes
-    payload: bytes
-    due: float
-    """Monotonic seconds at which the frame begins to be heard."""
+    slot: NDArray[np.int64]
+    header: NDArray[np.uint8]
+    """Shape (n, HEADER): each packet's RTP header."""
+    offset: NDArray[np.int64]
+    """Where in what its leg plays each packet's payload begins, in bytes."""
+    size: NDArray[np.int64]
+    """Bytes of payload."""
+    due: NDArray[np.float64]
+    """Monotonic seconds at which each frame begins to be heard."""
+
+    def take(self, wanted: NDArray[np.bool_]) -> Frames:
+        """Return those that `wanted` marks."""
+        return Frames(
+            self.slot[wanted],
+            self.header[wanted],
+            self.offset[wanted],
+            self.size[wanted],
+            self.due[wanted],
+        )
 
 
-class Sender:
-    """One outgoing RTP stream.
+class Senders:
+    """The outgoing streams of `capacity` legs.
 
     `token` returns a random number of as many bits as it is asked for (RFC 3550 section 5.1 wants
     the beginnings of SSRC, sequence and timestamp unguessable).
     """
 
-    def __init__(self, token: Callable[[int], int], rate: int = 8000) -> None:
+    def __init__(self, capacity: int, token: Callable[[int], int], rate: int = 8000) -> None:
         self.rate = rate
-        self.ssrc = token(32)
-        self._sequence = token(16)
-        self._base = token(32)
-        self._origin: float | None = None
-        self.kind = 0
+        self._token = token
+        self.ssrc: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self.kind: NDArray[np.int64] = np.zeros(capacity, np.int64)
         """Payload type of the audio."""
-        self.frame = rate // 50
+        self.frame: NDArray[np.int64] = np.zeros(capacity, np.int64)
         """Samples (and G.711 bytes) in a packet."""
-        self.packets = 0
-        self.octets = 0
-        self.last_sent = 0.0
-        self._audio = b""
-        self._offset = 0
-        self._next = 0.0
-        self._digits: deque[tuple[float, EventPacket, int, int]] = deque()
+        self.sequence: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Sequence number of the next packet."""
+        self.packets: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self.octets: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self.last_sent: NDArray[np.float64] = np.zeros(capacity, np.float64)
+        self._base: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self._origin: NDArray[np.float64] = np.zeros(capacity, np.float64)
+        self._offset: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self._length: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self._next: NDArray[np.float64] = np.zeros(capacity, np.float64)
 
-    @property
-    def playing(self) -> bool:
+    def open(self, slot: int) -> None:
+        """Begin a stream that has sent nothing yet."""
+        self.ssrc[slot] = self._token(32)
+        self.sequence[slot] = self._token(16)
+        self._base[slot] = self._token(32)
+        self._origin[slot] = math.nan
+        self.kind[slot] = 0
+        self.frame[slot] = self.rate // 50
+        for array in (self.packets, self.octets, self._offset, self._length):
+            array[slot] = 0
+        self.last_sent[slot] = self._next[slot] = 0.0
+
+    def playing(self, slot: int) -> bool:
         """Tell whether audio is left to send."""
-        return self._offset < len(self._audio)
+        return bool(self._offset[slot] < self._length[slot])
 
-    @property
-    def busy(self) -> bool:
-        """Tell whether anything is left to send."""
-        return self.playing or bool(self._digits)
+    def finished(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return those of `slots` that have no audio left to send."""
+        return slots[self._offset[slots] >= self._length[slots]]
 
-    def play(self, payload: bytes, now: float) -> None:
-        """Send `payload` (encoded, one byte a sample) from `now` on; what played before stops.
+    def play(self, slot: int, length: int, now: float) -> None:
+        """Send `length` bytes, one a sample, from `now` on; what played before stops.
 
         The frame sent last is heard to its end first: no two frames claim the same instant.
         """
-        self._audio, self._offset = payload, 0
-        self._next = max(self._next, now)
+        self._offset[slot], self._length[slot] = 0, length
+        self._next[slot] = max(self._next[slot], now)
 
-    def stop(self) -> None:
+    def stop(self, slot: int) -> None:
         """Send no more audio."""
-        self._audio, self._offset = b"", 0
+        self._offset[slot] = self._length[slot] = 0
 
-    def replace(self, payload: bytes) -> None:
-        """Go on with another encoding of what is playing, from the same sample."""
-        if self.playing:
-            self._audio = payload
+    def due(self, slots: NDArray[np.int64], now: float) -> Frames | None:
+        """Return the next frame of each of `slots` whose time has come by `now`; None: of none.
 
-    def dial(self, digits: str, kind: int, clock_rate: int, now: float) -> float:
-        """Queue DTMF digits as events of payload type `kind`; return when the last one is over.
-
-        `w` waits half a second, `W` a whole one. ValueError for any other character.
+        Ask again until there is none: a leg may owe several.
         """
-        at = max(now, self._digits[-1][0] + DIGIT_GAP if self._digits else now)
-        for digit in digits:
-            if digit in "wW":
-                at += 0.5 if digit == "w" else 1.0
-                continue
-            begin = at
-            for event in event_packets(digit, clock_rate=clock_rate):
-                at = begin + event.at
-                self._digits.append((at, event, kind, self._timestamp(begin)))
-            at += DIGIT_GAP
-        return at
+        waits = (self._offset[slots] < self._length[slots]) & (self._next[slots] <= now)
+        slot = slots[waits]
+        if not slot.size:
+            return None
+        frame = self.frame[slot]
+        period = frame / self.rate
+        due = self._next[slot]
+        due = np.where(now - due > CATCH_UP * period, now, due)
+        self._origin[slot] = np.where(np.isnan(self._origin[slot]), due, self._origin[slot])
+        offset = self._offset[slot]
+        size = np.minimum(frame, self._length[slot] - offset)
+        since = np.rint((due - self._origin[slot]) * self.rate).astype(np.int64)
+        header = pack_headers(
+            self.kind[slot] | np.where(offset == 0, 0x80, 0),
+            self.sequence[slot],
+            self._base[slot] + since,
+            self.ssrc[slot],
+        )
+        self.sequence[slot] = (self.sequence[slot] + 1) & 0xFFFF
+        self._offset[slot] = offset + size
+        self._next[slot] = due + period
+        self.packets[slot] += 1
+        self.octets[slot] += size
+        self.last_sent[slot] = now
+        return Frames(slot, header, offset, size, due)
 
-    def due(self, now: float) -> tuple[list[Sent], list[bytes]]:
-        """Return the audio packets and the event packets whose time has come by `now`."""
-        audio: list[Sent] = []
-        period = self.frame / self.rate
-        if self.playing and now - self._next > CATCH_UP * period:
-            self._next = now
-        while self.playing and self._next <= now:
-            payload = self._audio[self._offset : self._offset + self.frame]
-            marker = self._offset == 0
-            self._offset += len(payload)
-            packet = self._packet(self.kind, self._timestamp(self._next), payload, marker=marker)
-            audio.append(Sent(packet, payload, self._next))
-            self._next += period
-        events: list[bytes] = []
-        while self._digits and self._digits[0][0] <= now:
-            _, event, kind, timestamp = self._digits.popleft()
-            events.append(self._packet(kind, timestamp, event.payload, marker=event.marker))
-        if audio or events:
-            self.last_sent = now
-        return audio, events
-
-    def timestamp(self, now: float) -> int:
-        """Return the RTP timestamp that stands for the instant `now` (for sender reports)."""
-        return self._timestamp(now)
-
-    def _timestamp(self, at: float) -> int:
-        if self._origin is None:
-            self._origin = at
-        return (self._base + round((at - self._origin) * self.rate)) & 0xFFFF_FFFF
-
-    def _packet(self, kind: int, timestamp: int, payload: bytes, *, marker: bool) -> bytes:
-        packet = build_packet(kind, self._sequence, timestamp, self.ssrc, payload, marker=marker)
-        self._sequence = (self._sequence + 1) & 0xFFFF
-        self.packets += 1
-        self.octets += len(payload)
+    def event(
+        self, slot: int, kind: int, timestamp: int, payload: bytes, now: float, *, marker: bool
+    ) -> bytes:
+        """Return a packet that is no audio, the next of the stream."""
+        packet = build_packet(
+            kind, int(self.sequence[slot]), timestamp, int(self.ssrc[slot]), payload, marker=marker
+        )
+        self.sequence[slot] = (self.sequence[slot] + 1) & 0xFFFF
+        self.packets[slot] += 1
+        self.octets[slot] += len(payload)
+        self.last_sent[slot] = now
         return packet
+
+    def timestamp(self, slot: int, at: float) -> int:
+        """Return the RTP timestamp that stands for the instant `at`."""
+        if math.isnan(self._origin[slot]):
+            self._origin[slot] = at
+        since = round((at - float(self._origin[slot])) * self.rate)
+        return (int(self._base[slot]) + since) & 0xFFFF_FFFF
+
+
+def pack_headers(
+    second: NDArray[np.int64],
+    sequence: NDArray[np.int64],
+    timestamp: NDArray[np.int64],
+    ssrc: NDArray[np.int64],
+) -> NDArray[np.uint8]:
+    """Return RTP headers, shape (n, HEADER). `second` is the second octet: marker and type."""
+    words = np.empty((second.size, HEADER // 4), ">u4")
+    words[:, 0] = 0x8000_0000 | second << 16 | sequence & 0xFFFF
+    words[:, 1] = timestamp & 0xFFFF_FFFF
+    words[:, 2] = ssrc
+    return words.view(np.uint8)

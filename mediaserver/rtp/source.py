@@ -96,15 +96,16 @@ class Sources:
         if heard.size:
             self._heard[heard] = batch.arrival[:n][own]
             self._learning[heard] = False
-        if own.all():
+        strange = ~own & (batch.length[:n] > 0)
+        if not strange.any():
             return own, []
         self._learning |= (self.accepted != 0) & (batch.arrival[n - 1] - self._heard > SILENCE)
         host = (batch.source[:n] >> 16)[:, None]
-        vouched = (host == self._hosts[slot]).any(axis=1) & self._learning[slot] & ~own
+        vouched = (host == self._hosts[slot]).any(axis=1) & self._learning[slot] & strange
         replay: list[tuple[int, bytes, float]] = []
         for row in np.flatnonzero(vouched):
             self._try(batch, int(row), own, replay)
-        np.add.at(self.refused, slot[~own & ~vouched], 1)
+        np.add.at(self.refused, slot[strange & ~vouched], 1)
         return own, replay
 
     def _try(

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from .dtmf import DigitDetector
 from .packet import HEADER, PacketBatch, PacketFields, wrap_distance
+from .ring import LARGEST, RING, Ring
 
 REORDER: Final = 0.12
 """Seconds a packet may come late and still be heard by whoever listens."""
@@ -53,13 +54,10 @@ LEAP: Final = 0.5
 SNAP: Final = 0.1
 """Seconds: a stream anchored anew this close behind the last sample goes on exactly there."""
 
-RING: Final = 16384
-"""Samples kept of each line (2 s at 8 kHz); a power of two, so that wrapping is a mask."""
-
-_MASK: Final = RING - 1
-
-HISTORY: Final = RING // 2
+HISTORY: Final = RING // 4
 """Samples behind `placed` that a late packet may still fill in."""
+
+NOT_LATE: Final = np.iinfo(np.int64).max
 
 MAX_DROPOUT: Final = 3000
 """Sequence numbers a stream may skip and still be the same count (RFC 3550 appendix A.1)."""
@@ -94,16 +92,16 @@ class Timelines:
         self._table: NDArray[np.int16] = np.concatenate(
             [np.zeros(256, np.int16), laws[Kind.ULAW], laws[Kind.ALAW]]
         )
-        self._ring: NDArray[np.int16] = np.zeros((capacity, RING), np.int16)
-        self._flat: NDArray[np.int16] = self._ring.reshape(-1)
+        self._pairs = {kind: _pairs(table) for kind, table in laws.items()}
+        self._ring = Ring(capacity)
         self._kinds: NDArray[np.uint8] = np.zeros((capacity, 128), np.uint8)
         self._origin: NDArray[np.float64] = np.zeros(capacity, np.float64)
         self._heard: NDArray[np.float64] = np.zeros(capacity, np.float64)
         self.placed: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.final: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.decided: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self.late_from: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        """Lowest position filled in behind `placed` since `take_late`, `_NEVER` if none."""
+        self.late_from: NDArray[np.int64] = np.full(capacity, NOT_LATE, np.int64)
+        """Lowest position filled in behind `placed` since `take_late`; NOT_LATE if none was."""
         self._lead: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self._ssrc: NDArray[np.int64] = np.full(capacity, -1, np.int64)
         self._anchor_timestamp: NDArray[np.int64] = np.zeros(capacity, np.int64)
@@ -135,7 +133,7 @@ class Timelines:
             self.received, self.lost_before, self.packets, self.late,
         ):  # fmt: skip
             array[slot] = 0
-        self.late_from[slot] = _NEVER
+        self.late_from[slot] = NOT_LATE
         self.jitter[slot] = 0.0
         self._ssrc[slot] = self._next_sequence[slot] = -1
         self._origin[slot] = self._heard[slot] = now
@@ -162,6 +160,13 @@ class Timelines:
         """Return the position of the clock on the line of `slot` at the instant `at`."""
         return int((at - self._origin[slot]) * self.rate)
 
+    def positions(self, slot: NDArray[np.int64], at: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return for each of `slot` the position nearest to its instant in `at`."""
+        position: NDArray[np.int64] = np.rint((at - self._origin[slot]) * self.rate).astype(
+            np.int64
+        )
+        return position
+
     def end(self, slot: int, at: float) -> int:
         """Return where the line ends if the leg ends at `at`: no received sample is cut off."""
         return max(self.position(slot, at), int(self.placed[slot]))
@@ -177,26 +182,29 @@ class Timelines:
         out = np.zeros(end - start, np.int16)
         begin = max(start, placed - RING)
         if begin < stop:
-            at, count = begin & _MASK, stop - begin
-            first = min(count, RING - at)
-            part = out[begin - start :]
-            part[:first] = self._ring[slot, at : at + first]
-            part[first:count] = self._ring[slot, : count - first]
+            self._ring.get(slot, begin, stop, out[begin - start :])
         return out
+
+    def blocks(self, slot: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int16]:
+        """Return a copy, shape (n, BLOCK), of block `number` (position // BLOCK) of each line.
+
+        The blocks are whole, they end at or before `placed`, and not long before: within RING.
+        """
+        return self._ring.blocks(slot, number)
 
     def take_late(self, slot: int) -> int | None:
         """Return the lowest position filled in late since the last call, None if there is none."""
         lowest = int(self.late_from[slot])
-        self.late_from[slot] = _NEVER
-        return None if lowest == _NEVER else lowest
+        self.late_from[slot] = NOT_LATE
+        return None if lowest == NOT_LATE else lowest
 
-    def advance(self, now: float, slots: Sequence[int]) -> None:
+    def advance(self, now: float, slots: NDArray[np.int64] | Sequence[int]) -> None:
         """Move the marks of legs whose sockets were found empty at `now`.
 
         Only of those: what still waits in the socket of another leg is not late, however long
         ago it came, and time must not run past it.
         """
-        slot = np.array(slots, np.int64)
+        slot = np.asarray(slots, np.int64)
         placed = self.placed[slot]
         clock = ((now - self._origin[slot]) * self.rate).astype(np.int64)
         stalled = now - self._heard[slot] >= STALL
@@ -207,9 +215,9 @@ class Timelines:
         self.decided[slot] = np.maximum(np.maximum(self.decided[slot], final), silent_to)
         self._next_sequence[slot[final > placed]] = -1
 
-    def settle(self, slots: Sequence[int]) -> None:
+    def settle(self, slots: NDArray[np.int64] | Sequence[int]) -> None:
         """Move the marks of legs in whose sockets more may wait: by what was heard alone."""
-        slot = np.array(slots, np.int64)
+        slot = np.asarray(slots, np.int64)
         settled = self.placed[slot] - int(REORDER * self.rate)
         self.final[slot] = np.maximum(self.final[slot], settled)
         self.decided[slot] = np.maximum(self.decided[slot], self.final[slot])
@@ -228,6 +236,8 @@ class Timelines:
             & (fields.timestamp == (self._next_timestamp[slot] + rank * size) & 0xFFFF_FFFF)
             & (fields.ssrc == self._ssrc[slot])
             & (size == self._size[slot])
+            & (size > 0)
+            & (size <= LARGEST)
             & (kind == self._kind[slot])
             & (self._next_sequence[slot] >= 0)
         )
@@ -235,7 +245,10 @@ class Timelines:
         heads = slot[starts]
         self.packets[heads] += counts
         self._measure(batch, fields, starts, counts)
-        if plain.any():
+        if plain.all():
+            self._append(batch, fields, slice(None), rank, kind)
+            self._move_on(fields, starts, counts)
+        elif plain.any():
             self._append(batch, fields, np.repeat(plain, counts), rank, kind)
             self._move_on(fields, starts[plain], counts[plain])
         keys: list[Key] = []
@@ -252,19 +265,26 @@ class Timelines:
         self,
         batch: PacketBatch,
         fields: PacketFields,
-        chosen: NDArray[np.bool_],
+        chosen: NDArray[np.bool_] | slice,
         rank: NDArray[np.int64],
         kind: NDArray[np.uint8],
     ) -> None:
         """Decode and store packets that go on where their line stands."""
-        for size in np.unique(fields.size[chosen]):
-            these = np.flatnonzero(chosen & (fields.size == size))
-            slot = fields.slot[these]
-            payload = batch.data[fields.row[these], HEADER : HEADER + size]
-            samples = self._table[payload + (kind[these].astype(np.int64) << 8)[:, None]]
-            position = self.placed[slot] + rank[these] * size
-            columns = (position[:, None] + np.arange(size)) & _MASK
-            self._flat[columns + (slot * RING)[:, None]] = samples
+        row, slot, size = fields.row[chosen], fields.slot[chosen], fields.size[chosen]
+        position = self.placed[slot] + rank[chosen] * size
+        form = size << 8 | kind[chosen]
+        forms = [int(form[0])] if (form == form[0]).all() else np.unique(form).tolist()
+        for one in forms:
+            these = slice(None) if len(forms) == 1 else form == one
+            payload = batch.data[row[these], HEADER : HEADER + (one >> 8)]
+            samples = self._decode(payload, Kind(one & 0xFF))
+            self._ring.put_many(slot[these], position[these], samples)
+
+    def _decode(self, payload: NDArray[np.uint8], kind: Kind) -> NDArray[np.int16]:
+        """Return the samples of G.711 payloads, shape (n, size); two bytes at a time if we can."""
+        if payload.shape[1] % 2:
+            return self._table.take(payload + (int(kind) << 8))
+        return self._pairs[kind].take(payload.view(np.uint16)).view(np.int16)
 
     def _move_on(
         self, fields: PacketFields, starts: NDArray[np.int64], counts: NDArray[np.int64]
@@ -418,14 +438,15 @@ class Timelines:
     def _store(self, slot: int, position: int, samples: NDArray[np.int16]) -> None:
         """Write samples to the ring, silence before them if they leave a gap."""
         placed, end = int(self.placed[slot]), position + samples.size
-        ring = self._ring[slot]
         if position > placed:
-            gap = np.arange(max(placed, position - RING), position) & _MASK
-            ring[gap] = 0
+            self._ring.clear(slot, placed, position)
         elif position < placed:
             self.late_from[slot] = min(int(self.late_from[slot]), position)
-        ring[np.arange(position, end) & _MASK] = samples
+        self._ring.put(slot, position, samples)
         self.placed[slot] = max(placed, end)
 
 
-_NEVER: Final = np.iinfo(np.int64).max
+def _pairs(table: NDArray[np.int16]) -> NDArray[np.uint32]:
+    """Return what each two bytes decode to, shape (65536,): both samples in one word."""
+    one = table.view(np.uint16).astype(np.uint32)
+    return (one[:, None] << np.uint32(16) | one).reshape(-1)

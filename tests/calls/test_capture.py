@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from farend.tape import Desk, StillClock, TapeLeg
-from mediaserver.calls.capture import FLUSH_EVERY, Capture
+from mediaserver.calls.capture import Capture
 from mediaserver.errors import LocalError
 from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.resource import Direction
@@ -54,34 +54,6 @@ async def test_nothing_is_read_from_a_leg_that_is_gone(
     assert np.array_equal(speak(desk)[:800], leg.tape[:800])
 
 
-async def test_the_journal_is_written_every_four_tenths_of_a_second(
-    capture: Capture, leg: TapeLeg, desk: Desk, clock: StillClock
-) -> None:
-    capture.start(LONG)
-    for tick in range(1, 101):
-        clock.now += 0.02
-        leg.hear(160 * tick)
-    writes = desk.papers[Direction.SPEAK].writes
-    assert max(size for _, size in writes) <= FLUSH_EVERY * 8000 + 160
-    assert sum(size for _, size in writes) >= 16_000 - FLUSH_EVERY * 8000
-
-
-async def test_a_late_packet_is_written_over_the_silence_that_held_its_place(
-    capture: Capture, leg: TapeLeg, desk: Desk, clock: StillClock
-) -> None:
-    capture.start(LONG)
-    true = leg.tape[1600:1760].copy()
-    leg.tape[1600:1760] = 0
-    clock.now += 1
-    leg.hear(4000)
-    assert not speak(desk)[1600:1760].any()
-    leg.tape[1600:1760] = true
-    leg.late = 1600
-    clock.now += 1
-    leg.hear(4160)
-    assert np.array_equal(speak(desk)[:4160], leg.tape[:4160])
-
-
 async def test_two_takes_share_one_journal_and_end_apart(
     capture: Capture, leg: TapeLeg, desk: Desk
 ) -> None:
@@ -116,14 +88,14 @@ async def test_what_the_party_hears_is_kept_in_its_place(
 ) -> None:
     leg.sent.append((0, np.ones(160, np.int16)))  # before the recording: not part of it
     take = capture.start(LONG)
-    assert leg.keep_sent
+    assert leg.kept
     leg.sent.append((320, np.full(160, 7, np.int16)))
     leg.hear(640)
     capture.hang_up()
     await capture.finish(take)
     listen = desk.papers[Direction.LISTEN].samples
     assert np.flatnonzero(listen).tolist() == list(range(320, 480))
-    assert not leg.keep_sent
+    assert not leg.kept
 
 
 async def test_a_terminator_ends_a_take_where_its_tone_began(

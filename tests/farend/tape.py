@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaserver.calls.ports import LegListener, LegStatistics
+from mediaserver.calls.ports import JournalFile, LegListener, LegStatistics
 from mediaserver.recording.resource import Direction
 from mediaserver.sdp.session import AudioSession
 
@@ -31,15 +31,16 @@ class TapeLeg:
         self.id = "0f0e0d0c-0000-4000-8000-000000000001"
         self.rate = 8000
         self.listener: LegListener | None = None
-        self.keep_sent = False
+        self.wake = 0
         self.tape: NDArray[np.int16] = np.zeros(80_000, np.int16)
         self.clock = 0
         self.placed = 0
         self.final = 0
         self.decided = 0
-        self.late: int | None = None
         self.sent: list[tuple[int, NDArray[np.int16]]] = []
         self.closed = False
+        self._journals: tuple[JournalFile, JournalFile] | None = None
+        self._kept = 0
 
     @property
     def address(self) -> tuple[str, int]:
@@ -66,13 +67,29 @@ class TapeLeg:
         samples[max(0, self.placed - start) :] = 0
         return samples
 
-    def take_late(self) -> int | None:
-        late, self.late = self.late, None
-        return late
+    @property
+    def kept(self) -> bool:
+        """Whether anybody wants this leg's journals written."""
+        return self._journals is not None
 
-    def take_sent(self) -> list[tuple[int, NDArray[np.int16]]]:
-        sent, self.sent = self.sent, []
-        return sent
+    def keep(self, heard: JournalFile, sent: JournalFile, since: int) -> None:
+        self._journals = heard, sent
+        self._kept = max(self._kept, since)
+        self.sent.clear()
+
+    def keep_up(self) -> None:
+        if self._journals is None:
+            return
+        heard, sent = self._journals
+        if self.placed > self._kept:
+            heard.write(self._kept, self.read(self._kept, self.placed))
+            self._kept = self.placed
+        for position, samples in self.sent:
+            sent.write(position, samples)
+        self.sent.clear()
+
+    def keep_no_more(self) -> None:
+        self._journals = None
 
     async def play(self, samples: NDArray[np.int16]) -> None: ...
 
@@ -87,17 +104,19 @@ class TapeLeg:
         self.closed = True
 
     def hear(self, upto: int, *, final: int | None = None) -> None:
-        """Let the line be heard up to a position, and tell the listener."""
+        """Let the line be heard up to a position, and tell the listener if it waits for that."""
         self.placed = self.clock = upto
         self.final = self.decided = upto if final is None else final
         assert self.listener is not None
-        self.listener.on_advance()
+        if self.decided >= self.wake:
+            self.listener.on_advance()
 
 
 class Paper:
     """A journal file in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 0) -> None:
+        self.number = number
         self.samples: NDArray[np.int16] = np.zeros(80_000, np.int16)
         self.writes: list[tuple[int, int]] = []
         self.fault: Exception | None = None
@@ -120,10 +139,21 @@ class Desk:
     def __init__(self) -> None:
         self.papers: dict[Direction, Paper] = {}
         self.created = 0
+        self._all: list[Paper] = []
 
     def create(
         self, folder: str, direction: Direction, *, rate: int, first: int, wall_us: int
     ) -> Paper:
+        paper = self.papers[direction] = Paper(self.created)
+        self._all.append(paper)
         self.created += 1
-        self.papers[direction] = Paper()
-        return self.papers[direction]
+        return paper
+
+    def write_many(
+        self,
+        numbers: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        samples: NDArray[np.int16],
+    ) -> None:
+        for number, position, row in zip(numbers, positions, samples, strict=True):
+            self._all[number].write(int(position), row)

@@ -1,4 +1,4 @@
-"""Media legs on real sockets of loopback, through both lanes."""
+"""Media legs on real sockets of loopback, through every lane."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from farend.tape import Desk
 from mediaserver.clock import SystemClock
+from mediaserver.net.lanes import Lane
 from mediaserver.net.media import MediaEngine
 from mediaserver.net.ports import PortPool
 
 
-@pytest.fixture(params=["recvmmsg", "portable"])
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[MediaEngine]:
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture(params=list(Lane))
+async def engine(request: pytest.FixtureRequest, desk: Desk) -> AsyncIterator[MediaEngine]:
     pool = PortPool("127.0.0.1", 34_000, 34_199, drain=0.2)
     engine = MediaEngine(
         pool,
         SystemClock(),
         advertise="127.0.0.1",
+        journals=desk,
         capacity=64,
-        portable=request.param == "portable",
+        lane=request.param,
     )
     engine.start()
     yield engine

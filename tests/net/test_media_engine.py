@@ -14,11 +14,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from farend.tape import Desk
 from mediaserver.audio.g711 import ULAW_DECODE, encode_ulaw
+from mediaserver.calls.capture import Capture
 from mediaserver.errors import LocalError
 from mediaserver.net.leg import RtpLeg
 from mediaserver.net.media import MediaEngine
 from mediaserver.net.ports import PortPool
+from mediaserver.recording.recorder import StopRules
+from mediaserver.recording.resource import Direction as Side
 from mediaserver.rtp.dtmf import event_packets
 from mediaserver.rtp.packet import build_packet
 from mediaserver.sdp.codec import PCMU
@@ -87,6 +91,7 @@ class Listener:
         self.samples: NDArray[np.int16] = np.zeros(0, np.int16)
         self.keys: list[str] = []
         leg.listener = self
+        leg.wake = 0  # told at every turn
 
     def on_key(self, digit: str, position: int) -> None:
         self.keys.append(digit)
@@ -175,19 +180,21 @@ async def test_audio_is_played_in_even_frames(engine: MediaEngine) -> None:
         assert all((b - a) & 0xFFFFFFFF == 160 for a, b in itertools.pairwise(times))
 
 
-async def test_what_was_sent_is_kept_for_who_records_it(engine: MediaEngine) -> None:
+async def test_what_was_sent_is_kept_for_who_records_it(engine: MediaEngine, desk: Desk) -> None:
     with peer() as far:
         leg = engine.open_leg()
+        capture = Capture(leg, desk, engine.clock)
         leg.connect(far.session, "127.0.0.1")
-        leg.keep_sent = True
-        samples = (np.sin(np.arange(1600) / 5) * 8000).astype(np.int16)
         before = leg.now()
+        take = capture.start(StopRules(max_length=30))
+        samples = (np.sin(np.arange(4000) / 5) * 8000).astype(np.int16)
         await leg.play(samples)
-        sent = leg.take_sent()
-        assert all(b[0] - a[0] == 160 for a, b in itertools.pairwise(sent))
-        assert before <= sent[0][0] <= before + 400
-        heard = np.concatenate([part for _, part in sent])
-        assert np.array_equal(heard, ULAW_DECODE[np.frombuffer(encode_ulaw(samples), np.uint8)])
+        await capture.finish(take)
+        sent = desk.papers[Side.LISTEN]
+        at = int(np.flatnonzero(sent.samples)[0])
+        assert before <= at <= before + 400
+        said = ULAW_DECODE[np.frombuffer(encode_ulaw(samples), np.uint8)]
+        assert sent.samples[at - 1 : at + 3999].tobytes() == said.tobytes()  # the first is a zero
 
 
 async def test_playing_stops_at_once_when_told(engine: MediaEngine) -> None:
@@ -195,12 +202,12 @@ async def test_playing_stops_at_once_when_told(engine: MediaEngine) -> None:
         leg = engine.open_leg()
         leg.connect(far.session, "127.0.0.1")
         playing = asyncio.create_task(leg.play(np.zeros(80_000, np.int16)))
-        await until(lambda: leg.sender.packets >= 3)
+        await until(lambda: leg.statistics().packets_sent >= 3)
         leg.stop_playing()
         await playing
-        count = leg.sender.packets
+        count = leg.statistics().packets_sent
         await asyncio.sleep(0.06)
-        assert leg.sender.packets == count
+        assert leg.statistics().packets_sent == count
 
 
 async def test_keys_are_heard_and_sent(engine: MediaEngine) -> None:

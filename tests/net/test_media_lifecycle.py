@@ -22,6 +22,7 @@ from mediaserver.errors import LocalError
 from mediaserver.net.leg import RtpLeg
 from mediaserver.net.media import MediaEngine
 from mediaserver.net.ports import PortPool
+from mediaserver.net.turns import RELAXED
 from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.resource import Direction as Side
 from mediaserver.rtp.packet import build_packet, source_key
@@ -113,6 +114,7 @@ async def test_a_listener_that_fails_stops_nobody_elses_clock(
     ears = [Ear(ZeroDivisionError() if n < 5 else None) for n in range(20)]
     for leg, ear in zip(legs, ears, strict=True):
         leg.listener = ear
+        leg.wake = 0
         leg.connect(far.session(), "127.0.0.1")
     resting = engine.open_leg()
     resting.close()
@@ -136,11 +138,13 @@ async def test_a_listener_that_fails_at_a_key_loses_nobodys_audio(
     assert decoded(payload).tobytes() in good.read(0, end).tobytes()
 
 
-async def test_a_burst_of_big_packets_harms_nobody(engine: MediaEngine, far: Far) -> None:
-    desk = Desk()
+async def test_a_burst_of_big_packets_harms_nobody(
+    engine: MediaEngine, far: Far, desk: Desk
+) -> None:
     leg, other = engine.open_leg(), engine.open_leg()
     capture = Capture(leg, desk, engine.clock)
     ear = other.listener = Ear()
+    other.wake = 0
     leg.connect(far.session(), "127.0.0.1")
     take = capture.start(StopRules(max_length=30))
     far.say(leg, voice(5.6), size=1400)  # 32 packets of 175 ms, more than the ring, in one go
@@ -201,31 +205,31 @@ async def test_nothing_to_play_is_done_at_once(engine: MediaEngine, far: Far) ->
     leg.connect(far.session(), "127.0.0.1")
     async with asyncio.timeout(1):
         await leg.play(np.zeros(0, np.int16))
-    assert leg.slot not in engine._brisk
+    assert leg.slot not in engine._sending
 
 
-async def test_a_prompt_that_is_cut_short_leaves_the_leg_at_its_easy_pace(
+async def test_a_prompt_that_is_cut_short_leaves_the_leg_in_peace(
     engine: MediaEngine, far: Far
 ) -> None:
     leg = engine.open_leg()
     leg.connect(far.session(), "127.0.0.1")
     playing = asyncio.create_task(leg.play(np.zeros(80_000, np.int16)))
-    await until(lambda: leg.sender.packets >= 2)
+    await until(lambda: leg.statistics().packets_sent >= 2)
     playing.cancel()
     await asyncio.gather(playing, return_exceptions=True)
-    assert leg.slot not in engine._brisk
-    assert leg.slot in engine._turns[leg.slot % 5]
+    assert leg.slot not in engine._sending
+    assert not engine.senders.playing(leg.slot)
 
 
 async def test_a_second_prompt_takes_over_from_the_first(engine: MediaEngine, far: Far) -> None:
     leg = engine.open_leg()
     leg.connect(far.session(), "127.0.0.1")
     first = asyncio.create_task(leg.play(np.zeros(80_000, np.int16)))
-    await until(lambda: leg.sender.packets >= 2)
+    await until(lambda: leg.statistics().packets_sent >= 2)
     second = asyncio.create_task(leg.play(np.full(3200, 500, np.int16)))
     await first
     await asyncio.sleep(0.05)
-    assert leg.sender.playing
+    assert engine.senders.playing(leg.slot)
     await second
 
 
@@ -256,7 +260,7 @@ async def test_a_closed_leg_neither_plays_nor_takes_anothers_place(
         await old.play(np.ones(160, np.int16))
         await old.send_digits("1")
     assert engine._legs[new.slot] is new
-    assert old not in (*engine._brisk.values(), *engine._turns[old.slot % 5].values())
+    assert old not in (*engine._sending.values(), *engine._dialing.values())
     assert engine.sources.accepted[new.slot] == source_key(*far.rtp.getsockname())
     payload = voice(0.2)
     far.say(new, payload)
@@ -315,8 +319,8 @@ async def test_descriptors_that_run_out_cost_no_port_for_good(
 
 async def test_a_loop_that_stood_still_for_seconds_loses_no_audio(far: Far) -> None:
     pool = PortPool("127.0.0.1", 34_340, 34_347)
-    engine = MediaEngine(pool, SystemClock(), advertise="127.0.0.1", capacity=4)
     desk = Desk()
+    engine = MediaEngine(pool, SystemClock(), advertise="127.0.0.1", journals=desk, capacity=4)
     leg = engine.open_leg()
     try:
         capture = Capture(leg, desk, engine.clock)
@@ -325,7 +329,9 @@ async def test_a_loop_that_stood_still_for_seconds_loses_no_audio(far: Far) -> N
         payload = voice(4.0)
         far.say(leg, payload)
         time.sleep(0.2)  # noqa: ASYNC251 - nobody reads the socket meanwhile
-        engine._turn([leg], engine.clock.monotonic())
+        for _ in range(RELAXED):
+            engine._tick_number += 1
+            engine._turn(engine.clock.monotonic())
         capture.hang_up()
         assert decoded(payload).tobytes() in desk.papers[Side.SPEAK].samples.tobytes()
     finally:

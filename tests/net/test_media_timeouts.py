@@ -13,12 +13,12 @@ from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.states import StopReason
 
 
-async def test_timeouts_fire_within_200_ms_whatever_turn_a_leg_has(engine: MediaEngine) -> None:
+async def test_timeouts_fire_within_200_ms_whatever_turn_a_leg_has(
+    engine: MediaEngine, desk: Desk
+) -> None:
     async def fire() -> float:
         began = time.monotonic()
-        take = Capture(engine.open_leg(), Desk(), SystemClock()).start(
-            StopRules(initial_timeout=0.5)
-        )
+        take = Capture(engine.open_leg(), desk, SystemClock()).start(StopRules(initial_timeout=0.5))
         stop = await take.stopped
         assert stop.reason is StopReason.INITIAL_TIMEOUT
         assert stop.position - take.start == 4000

@@ -13,6 +13,7 @@ import pytest
 
 from farend.sip_bench import ANSWER, OFFER, request, tokens
 from mediaserver.errors import LocalError
+from mediaserver.net import sip_udp
 from mediaserver.net.sip import ListenAddress, SipEndpoint, TcpLimits
 from mediaserver.sip.agent import Agent
 from mediaserver.sip.events import Answered, Ended, Established, Event, Invited, Refused
@@ -109,6 +110,47 @@ async def test_two_endpoints_call_each_other(transport: Transport) -> None:
             "Established",
             "Ended",
         ]
+
+
+async def test_other_work_of_the_loop_comes_between_the_datagrams_of_a_burst() -> None:
+    order: list[str] = []
+
+    def slow(data: bytes, hop: Hop) -> None:
+        order.append("datagram")
+        until = time.monotonic() + sip_udp.TURN
+        while time.monotonic() < until:
+            pass
+
+    def tick() -> None:
+        order.append("tick")
+        if order.count("datagram") < 20:
+            asyncio.get_running_loop().call_soon(tick)
+
+    heard = await sip_udp.UdpSocket.open(LOOPBACK[0], slow, lambda hop: None)
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(20):
+                sender.sendto(b"x", heard.local)
+        tick()
+        await until(lambda: order.count("datagram") == 20)
+    finally:
+        heard.close()
+    assert "datagram datagram" not in " ".join(order)
+
+
+async def test_small_datagrams_are_read_many_at_a_turn() -> None:
+    got: list[bytes] = []
+    heard = await sip_udp.UdpSocket.open(
+        LOOPBACK[0], lambda data, hop: got.append(data), lambda hop: None
+    )
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for number in range(5):
+                sender.sendto(bytes([number]) * 60_000, heard.local)
+        await until(lambda: len(got) == 5)
+    finally:
+        heard.close()
+    assert [(data[0], len(data)) for data in got] == [(n, 60_000) for n in range(5)]
 
 
 async def test_a_call_over_ipv6() -> None:

@@ -48,11 +48,9 @@ def test_whoever_sends_reports_its_sending(reporter: Reporter) -> None:
 
 
 def test_reports_are_five_seconds_apart(reporter: Reporter) -> None:
-    assert not reporter.is_due(0.0)
-    assert reporter.is_due(INTERVAL / 2)
-    reporter.report(INTERVAL / 2, WALL, None, None)
-    assert not reporter.is_due(INTERVAL / 2 + 4.9)
-    assert reporter.is_due(INTERVAL / 2 + 5.0)
+    assert reporter.begin(1.0) == 1.0 + INTERVAL / 2
+    reporter.report(1.0 + INTERVAL / 2, WALL, None, None)
+    assert reporter.next_at == 1.0 + INTERVAL * 1.5
 
 
 def test_the_round_trip_is_measured_between_two_reporters() -> None:

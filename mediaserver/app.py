@@ -14,15 +14,17 @@ from typing import Final
 
 import structlog
 
+from .calls.admission import Admission, Load
 from .calls.clips import Clips
 from .calls.documents import Documents
 from .calls.ledger import Ledger
 from .calls.recovery import recover
-from .calls.registry import LAST_WORK, Admission, Registry, Route
+from .calls.registry import LAST_WORK, Registry, Route
 from .calls.services import Identity, Services
 from .clock import Clock, SystemClock
 from .config import Config
 from .errors import LocalError
+from .net.lanes import Lane
 from .net.locate import DnsLookup, Locator
 from .net.media import MediaEngine
 from .net.ports import PortPool
@@ -42,7 +44,7 @@ from .store.recordings import Recordings
 from .store.renderer import Renderer
 from .web.auth import ApiKey, ApiKeys
 from .web.delivery import Delivery
-from .web.health import Health
+from .web.health import Health, MediaHealth
 from .web.links import download_url
 from .web.outbound import Fetched, Fetcher, OutboundGuard, Poster
 from .web.schedule import Schedule
@@ -57,6 +59,9 @@ SPARE_LEGS: Final = 64
 
 LAST_CALLBACKS: Final = 5.0
 """Seconds that the last callbacks are given to arrive; those that do not go out after a restart."""
+
+LOAD_WINDOW: Final = 2.0
+"""Seconds of ticks that decide whether new calls are taken on."""
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +103,7 @@ class Server:
         self._open_outbound()
         services = self._services()
         self._registry = Registry(services, self._find_route, self._admission())
+        self.sip.agent.ask_before_calls(self._registry.refusal)
         await web.start(build_app(self._web_deps()))
         self._delivery.start()
         self._stack.push_async_callback(self._delivery.stop)
@@ -112,6 +118,7 @@ class Server:
             "serving",
             sip=[str(address) for address in self.sip.bound],
             http=self._public_url,
+            lane=str(self.media.lane),
             data_dir=str(self._data_dir),
             routes=len(config.routes),
         )
@@ -152,11 +159,15 @@ class Server:
         config = self.config
         ports = config.rtp.ports
         pool = PortPool(config.media_host, ports.first, ports.last)
+        self._journals = JournalWriter(self._data_dir)
+        self._stack.push_async_callback(asyncio.to_thread, self._journals.close)
         self.media = MediaEngine(
             pool,
             self.clock,
             advertise=config.media_address,
-            capacity=min(config.limits.max_calls, ports.pairs) + SPARE_LEGS,
+            journals=self._journals,
+            lane=None if config.rtp.lane == "auto" else Lane(config.rtp.lane),
+            capacity=min(config.limits.calls(ports.pairs), ports.pairs) + SPARE_LEGS,
         )
         self._stack.callback(self.media.stop)
 
@@ -166,7 +177,9 @@ class Server:
         agent = Agent(
             contact=contact_for(config.sip.advertise),
             token=lambda: secrets.token_hex(8),
-            limits=AgentLimits(max_sessions=config.limits.max_calls + SPARE_LEGS),
+            limits=AgentLimits(
+                max_sessions=config.limits.calls(config.rtp.ports.pairs) + SPARE_LEGS
+            ),
         )
         agent.draining = True
         self.sip = SipEndpoint(agent, self._hear, clock=self.clock)
@@ -190,11 +203,8 @@ class Server:
         self._recordings = Recordings(self._database)
         self._outbox = Outbox(self._database)
         self._files = Files(self._data_dir)
-        self._journals = JournalWriter(self._data_dir)
-        self._stack.push_async_callback(asyncio.to_thread, self._journals.close)
         self._renderer = Renderer()
         self._stack.push_async_callback(self._renderer.close)
-        self._renderer.start()
 
     def _open_outbound(self) -> None:
         config = self.config
@@ -254,14 +264,29 @@ class Server:
         )
 
     def _health(self) -> Health:
-        """Say "ok" only while a call would be let in."""
+        """Say "ok" only while a call would be let in, but for a passing overload."""
         if self._ready is None:
             return Health("starting")
-        return Health("draining" if self._registry.draining else "ok")
+        reading = self.media.pulse.read(self.clock.monotonic())
+        media = MediaHealth(
+            late_p50_ms=1000 * reading.late_p50,
+            late_p99_ms=1000 * reading.late_p99,
+            busy=reading.busy,
+            loop_busy=reading.loop_busy,
+        )
+        return Health("draining" if self._registry.draining else "ok", media)
 
     def _admission(self) -> Admission:
         limits = self.config.limits
-        return Admission(calls=limits.max_calls, calls_per_second=limits.max_calls_per_second)
+        return Admission(
+            calls=limits.calls(self.config.rtp.ports.pairs),
+            calls_per_second=limits.max_calls_per_second,
+            max_lateness=limits.max_tick_lateness,
+            load=self._load if limits.max_calls is None else None,
+        )
+
+    def _load(self, now: float) -> Load:
+        return self.media.pulse.read(now, LOAD_WINDOW)
 
     def _find_route(self, to: str, from_: str) -> Route | None:
         route = self.config.route_for(to, from_)

@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import IO, Any, Final, Literal
 
 import structlog
@@ -23,6 +24,12 @@ MAX_TEXT: Final = 16_384
 """Characters of one value that are kept: a peer's message must not fill the disk."""
 MAX_DEPTH: Final = 8
 """Levels of nested values that are looked into; what is deeper is left out."""
+
+REMEMBERED: Final = 2048
+"""Texts of which it is remembered what they look like redacted: names of events and loggers, ids
+and origins come again and again, and eleven searches through each are most of a line's cost."""
+MAX_REMEMBERED: Final = 128
+"""Characters of the longest such text."""
 
 SECRET_KEYS: Final = frozenset(
     {
@@ -62,11 +69,11 @@ _CARD: Final = re.compile(r"(?<![\w.+-])\d(?:[ -]?\d){12,18}(?![\w-])")
 _NUMBER: Final = re.compile(
     r"(?<![\w.-])(?<![\d\]]:)(?:\+\d[\d ()./-]{3,24}\d|\d{5,19})(?![\w-])(?!\.\d)"
 )
+_UUID: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _QUIET: Final = {
     "sqlalchemy": logging.WARNING,  # its statements carry every value that is stored
-    "aiosqlite": logging.WARNING,
     "alembic": logging.WARNING,
     "asyncio": logging.INFO,
     "aiohttp.access": logging.WARNING,
@@ -141,6 +148,7 @@ class Redactor:
 
     def __init__(self, *, show_numbers: bool) -> None:
         self._show_numbers = show_numbers
+        self._remembered = lru_cache(REMEMBERED)(self._redacted)
 
     def __call__(
         self, logger: Any, method: str, event: MutableMapping[str, Any]
@@ -181,6 +189,12 @@ class Redactor:
         return self._text(repr(value), lines)
 
     def _text(self, text: str, lines: bool) -> str:
+        if len(text) > MAX_REMEMBERED:
+            return self._redacted(text, lines)
+        # No rule touches a random UUID: its digits are in runs too short, or go on in letters.
+        return text if _UUID.fullmatch(text) else self._remembered(text, lines)
+
+    def _redacted(self, text: str, lines: bool) -> str:
         if len(text) > MAX_TEXT:
             text = f"{text[:MAX_TEXT]}... ({len(text)} characters)"
         for pattern, replacement in _SECRETS:

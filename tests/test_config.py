@@ -145,6 +145,30 @@ def test_the_environment_wins_over_the_file(written: Writer) -> None:
     assert config.data_dir == Path("elsewhere")
 
 
+def test_the_number_of_calls_can_be_left_to_the_server(written: Writer) -> None:
+    limits = load(written("limits: {max_calls: auto, max_tick_lateness: 0.02}"), {}).limits
+    assert limits.max_calls is None
+    assert limits.max_tick_lateness == 0.02
+    assert limits.calls(pairs=50) == 50
+    assert load(written("limits: {max_calls: 7}"), {}).limits.calls(pairs=50) == 7
+    assert load(None, {"MEDIASERVER_LIMITS__MAX_CALLS": "auto"}).limits.max_calls is None
+
+
+@pytest.mark.parametrize(
+    ("number", "problem"),
+    [
+        ("many", "must be a whole number, or auto"),
+        ("1.5", "must be a whole number, or auto"),
+        ("-1", "must be 1 or more"),
+        ("100001", "must be 100000 or less"),
+    ],
+)
+def test_a_number_of_calls_that_makes_no_sense_is_refused(
+    written: Writer, number: str, problem: str
+) -> None:
+    assert problems_of(written(f"limits: {{max_calls: {number}}}"))["limits.max_calls"] == problem
+
+
 def test_every_problem_is_listed_with_its_key(written: Writer) -> None:
     found = problems_of(
         written(

@@ -203,10 +203,24 @@ def test_a_peer_cannot_forge_a_line() -> None:
     assert "\x1b[31m" not in stream.getvalue()
 
 
+def test_what_was_redacted_once_is_redacted_again_and_apart_from_others() -> None:
+    out = Output("info")
+    for _ in range(2):
+        for number in ("+4915112345656", "+4915112345657"):
+            out.logger.info("dialled", text=number)
+            assert out.last["text"] == number[:3] + "*********" + number[-2:]
+
+
+def test_an_id_is_written_as_it_is() -> None:
+    out = Output("info")
+    out.logger.info("it", id="12345678-1234-4123-8123-123456789012")
+    assert out.last["id"] == "12345678-1234-4123-8123-123456789012"
+
+
 def test_the_statements_of_the_database_are_not_logged_at_debug() -> None:
     out = Output("debug")
     logging.getLogger("sqlalchemy.engine.Engine").info("INSERT ... ('hush',)")
-    logging.getLogger("aiosqlite").debug("executing hush")
+    logging.getLogger("alembic").debug("executing hush")
     assert out.text == ""
 
 

@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio.clip import decode_clip
 from ..audio.tones import ring, silence
 from ..errors import PeerError
 from .ports import Fetcher
@@ -55,7 +54,7 @@ class Clips:
                 fetched = await self._fetcher.get(
                     source, max_bytes=MAX_CLIP_BYTES, timeout=FETCH_TIMEOUT
                 )
-                return await asyncio.to_thread(decode_clip, fetched.body, rate)
+                return await asyncio.to_thread(_decode, fetched.body, rate)
             source = str(own)
         return await asyncio.to_thread(self._from_file, source, rate)
 
@@ -68,7 +67,7 @@ class Clips:
         with self._lock:
             known = self._files.get((name, rate))
         if known is None or known[0] != mark:
-            known = (mark, decode_clip(Path(name), rate))
+            known = (mark, _decode(Path(name), rate))
         with self._lock:
             self._files.pop((name, rate), None)
             self._files[name, rate] = known
@@ -84,6 +83,13 @@ def amplify(samples: NDArray[np.int16], decibels: float) -> NDArray[np.int16]:
     louder: NDArray[np.float64] = np.rint(samples * 10 ** (decibels / 20))
     clipped: NDArray[np.int16] = np.clip(louder, -32768, 32767).astype(np.int16)
     return clipped
+
+
+def _decode(source: Path | bytes, rate: int) -> NDArray[np.int16]:
+    # The decoders are 20 MB that a server which only records never needs.
+    from ..audio.clip import decode_clip
+
+    return decode_clip(source, rate)
 
 
 def _seconds(text: str, source: str) -> float:

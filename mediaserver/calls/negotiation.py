@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from ..errors import PeerError
@@ -72,10 +73,17 @@ class Negotiation:
         """Refuse an address that this leg's socket cannot send to."""
         if session.remote_rtp is None:
             return
-        host = session.remote_rtp[0]
-        try:
-            remote = ipaddress.ip_address(host)
-        except ValueError:
-            raise PeerError(488, "the connection address in SDP must be an IP address") from None
-        if remote.version != ipaddress.ip_address(self._leg.address[0]).version:
+        remote = _version(session.remote_rtp[0])
+        if remote is None:
+            raise PeerError(488, "the connection address in SDP must be an IP address")
+        if remote != _version(self._leg.address[0]):
             raise PeerError(488, "this server's media address is of the other IP version")
+
+
+@lru_cache(1024)
+def _version(host: str) -> int | None:
+    """Return the IP version of an address, None if it is none."""
+    try:
+        return ipaddress.ip_address(host).version
+    except ValueError:
+        return None

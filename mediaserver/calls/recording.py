@@ -13,7 +13,7 @@ from ..clock import Clock
 from ..errors import LocalError
 from ..recording.announcement import Envelope
 from ..recording.recorder import Stop, StopRules
-from ..recording.render import Rendered, RenderJob
+from ..recording.rendering import Rendered, RenderJob
 from ..recording.resource import Direction, Format, Recording, Source
 from ..recording.states import ErrorCode, State, StopReason
 from .capture import Capture, Take
@@ -65,6 +65,7 @@ class RecordingRun:
         state that is announced.
         """
         take = capture.start(order.rules, order.since)
+        self._renderer.start()
         return self._see_through(capture, take, self._make(capture, take, order, call_id))
 
     async def _see_through(self, capture: Capture, take: Take, recording: Recording) -> Recording:

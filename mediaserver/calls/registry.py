@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -22,11 +21,9 @@ from ..sip.events import (
     Reinvited,
 )
 from ..sip.uri import SipUri
+from .admission import RETRY_AFTER, Admission
 from .call import Call
 from .services import Services
-
-RETRY_AFTER: Final = 5
-"""Seconds a refused caller is asked to wait."""
 
 LAST_WORK: Final = 20.0
 """Seconds that the recordings of ended calls are given to be finished at shutdown."""
@@ -42,14 +39,6 @@ class Route:
     status_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """How many calls there may be at once, and how many new ones in any second."""
-
-    calls: int
-    calls_per_second: int
-
-
 class Registry:
     """Makes a `Call` of every INVITE that is let in, and passes events on to it."""
 
@@ -62,7 +51,6 @@ class Registry:
         self._admission = admission
         self._calls: dict[str, Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._lately: deque[float] = deque()
         self._empty = asyncio.Event()
         self._empty.set()
         self.draining = False
@@ -73,6 +61,20 @@ class Registry:
     def active(self) -> int:
         """Calls whose document is being carried out, or whose recordings are being finished."""
         return len(self._tasks)
+
+    def refusal(self, now: float) -> int | None:
+        """Return the seconds after which a new caller may try again; None: it would be let in.
+
+        For whoever can refuse it before there is a session.
+        """
+        if self.draining:
+            return RETRY_AFTER
+        before = self._admission.overloaded
+        wait = self._admission.refusal(now, self.active)
+        if (overloaded := self._admission.overloaded) is not before:
+            say = log.warning if overloaded else log.info
+            say("overloaded" if overloaded else "no longer overloaded", calls=self.active)
+        return wait
 
     def handle(self, event: Event) -> None:
         """Take an event of the SIP agent."""
@@ -121,8 +123,9 @@ class Registry:
 
     def _invited(self, event: Invited) -> None:
         signalling = self._services.signalling
-        if self.draining or not self._admits():
-            signalling.reject(event.session, 503, retry_after=RETRY_AFTER)
+        now = self._services.clock.monotonic()
+        if (wait := self.refusal(now)) is not None:
+            signalling.reject(event.session, 503, retry_after=wait)
             return
         route = self._route(_user(event.request.uri), _user(str(event.request.from_.uri)))
         if route is None:
@@ -134,7 +137,7 @@ class Registry:
         except Exception:
             signalling.reject(event.session, 500)
             raise
-        self._lately.append(self._services.clock.monotonic())
+        self._admission.admitted(now)
         self.total += 1
         self._calls[event.session.id] = call
         task = asyncio.create_task(call.run(route.swml, route.status_url))
@@ -149,15 +152,6 @@ class Registry:
             self._empty.set()
         if not task.cancelled() and task.exception() is not None:
             log.error("call task failed", exc_info=task.exception())
-
-    def _admits(self) -> bool:
-        now = self._services.clock.monotonic()
-        while self._lately and self._lately[0] <= now - 1.0:
-            self._lately.popleft()
-        return (
-            len(self._tasks) < self._admission.calls
-            and len(self._lately) < self._admission.calls_per_second
-        )
 
 
 def _user(uri: str) -> str:

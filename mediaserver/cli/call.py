@@ -14,7 +14,6 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from ..audio.clip import decode_clip
 from ..calls.caller import CallPlan
 from ..errors import LocalError, PeerError
 from ..phone import Phone
@@ -87,6 +86,9 @@ def read_clip(path: Path) -> NDArray[np.int16]:
     """Return the samples of the file that `--play` names; LocalError if there are none."""
     if not path.is_file():
         raise LocalError(f"--play {path}: there is no such file")
+    # Not for all commands: `serve` may never need the decoders.
+    from ..audio.clip import decode_clip
+
     try:
         return decode_clip(path, RATE)
     except PeerError as error:

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from .. import log as logging
 from ..app import Server
-from ..audio.clip import decode_clip
 from ..audio.voice import babble
 from ..calls.caller import CallPlan
 from ..config import Config
@@ -194,5 +193,5 @@ def _speech() -> NDArray[np.int16]:
     """Return somebody speaking: a recorded voice where one is installed, else our own babble."""
     for path in SPEECH:
         if path.is_file():
-            return decode_clip(path, 8000)[: 8 * 8000]
+            return read_clip(path)[: 8 * 8000]
     return babble("a media server answers calls and records every second of them")

@@ -15,6 +15,8 @@ import typer
 from .. import log as logging
 from ..app import Server
 from ..config import Config, load
+from .collector import collect_when_quiet, spare_calls
+from .descriptors import raise_limit
 
 
 def serve(
@@ -26,6 +28,8 @@ def serve(
     """Answer calls. SIGTERM or Ctrl-C: let the calls there are end, then stop; twice: at once."""
     settings = load(config, os.environ)
     logging.configure(settings.log.level, settings.log.format, settings.log.show_numbers)
+    limits, pairs = settings.limits, settings.rtp.ports.pairs
+    raise_limit(min(pairs, limits.calls(pairs)), limits.max_calls_per_second)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
 
@@ -47,7 +51,10 @@ async def _serve(settings: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
     await server.start()
+    spare_calls()
+    collecting = asyncio.create_task(collect_when_quiet(lambda: not server.registry.active))
     await told.wait()
+    collecting.cancel()
     told.clear()
     stopping = asyncio.create_task(server.stop())
     again = asyncio.create_task(told.wait())

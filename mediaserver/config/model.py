@@ -33,6 +33,7 @@ from .values import (
     parse_host,
     parse_http_url,
     parse_ip,
+    parse_max_calls,
     parse_network,
 )
 
@@ -85,6 +86,8 @@ class Rtp(_Section):
     ports: Annotated[PortRange, PlainValidator(PortRange.parse)] = PortRange(10000, 19999)
     advertise: Annotated[str, PlainValidator(parse_ip)] | None = None
     """IP address that peers are told in SDP; None: as `Config.media_address` finds it."""
+    lane: Literal["auto", "io_uring", "recvmmsg", "portable"] = "auto"
+    """How packets go through the kernel; `auto`: the quickest way there is."""
 
 
 class Http(_Section):
@@ -157,8 +160,15 @@ class Log(_Section):
 class Limits(_Section):
     """What the server takes on before it says 503."""
 
-    max_calls: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    max_calls: Annotated[int | None, PlainValidator(parse_max_calls)] = 2000
+    """At a time; None, written `auto`: as many as the machine bears and have ports."""
     max_calls_per_second: Annotated[int, Field(ge=1, le=10_000)] = 200
+    max_tick_lateness: Annotated[float, Field(ge=0.001, le=1.0, allow_inf_nan=False)] = 0.010
+    """With `auto`: seconds by which the media's ticks may begin late before calls are refused."""
+
+    def calls(self, pairs: int) -> int:
+        """Return how many calls there may be at a time where so many pairs of ports are."""
+        return pairs if self.max_calls is None else self.max_calls
 
 
 class RecordingDefaults(_Section):

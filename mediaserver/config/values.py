@@ -16,6 +16,7 @@ Network = IPv4Network | IPv6Network
 LOWEST_RTP_PORT: Final = 1024
 """Ports below need root, and none of them is anybody's media port."""
 HIGHEST_PORT: Final = 65535
+MOST_CALLS: Final = 100_000
 WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
 
 
@@ -110,6 +111,21 @@ class PortRange:
 
     def __str__(self) -> str:
         return f"{self.first}-{self.last}"
+
+
+def parse_max_calls(text: object) -> int | None:
+    """Read a number of calls; None is `auto`, which leaves it to the server."""
+    word = str(text).strip()
+    if text is None or word == "auto":
+        return None
+    digits = word.removeprefix("-").lstrip("0") or "0"
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError("must be a whole number, or auto")
+    if word.startswith("-") or digits == "0":
+        raise ValueError("must be 1 or more")
+    if len(digits) > len(str(MOST_CALLS)) or int(digits) > MOST_CALLS:
+        raise ValueError(f"must be {MOST_CALLS} or less")
+    return int(digits)
 
 
 def parse_network(text: object) -> Network:

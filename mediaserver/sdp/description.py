@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -19,6 +20,7 @@ MAX_BYTES: Final = 65_536  # more does not fit a UDP datagram
 MAX_LINES: Final = 1_000  # browsers with all their ICE candidates send about 300
 MAX_MEDIA: Final = 32  # m-lines
 MAX_FORMATS: Final = 128  # formats of one m-line; payload types have 7 bits
+MAX_LITERAL: Final = 64  # characters of an address; the longest IPv6 one has 45
 MAX_HOST: Final = 255  # characters of a DNS name (RFC 1035 2.3.4)
 MAX_ORIGIN_DIGITS: Final = 32  # of the origin's version; an NTP time stamp has 20
 
@@ -302,6 +304,11 @@ def _is_number(text: str, digits: int) -> bool:
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
+    return _remembered(host) if len(host) <= MAX_LITERAL else None
+
+
+@lru_cache(1024)
+def _remembered(host: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(host)
     except ValueError:

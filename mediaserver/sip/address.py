@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from mediaserver.sip.grammar import (
     Params,
@@ -17,7 +18,7 @@ from mediaserver.sip.grammar import (
     unquote,
     write_params,
 )
-from mediaserver.sip.limits import MAX_LIST_VALUES
+from mediaserver.sip.limits import MAX_LIST_VALUES, MAX_REMEMBERED, REMEMBERED
 from mediaserver.sip.uri import AbsoluteUri, SipUri, parse_uri
 
 # The grammar wants tokens in an unquoted name. A bracket or a slash in it harms nobody, while
@@ -40,6 +41,10 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Read one value; PeerError 400 when it is not one."""
+        return _remembered(text) if len(text) <= MAX_REMEMBERED else cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> Address:
         text = text.strip(" \t")
         if text.startswith('"'):
             end = end_of_quote(text, 0)
@@ -91,6 +96,11 @@ class Address:
         """The same address with `tag` in place of any tag it had."""
         params = tuple((name, value) for name, value in self.params if name.lower() != "tag")
         return replace(self, params=(*params, ("tag", tag)))
+
+
+@lru_cache(REMEMBERED)
+def _remembered(text: str) -> Address:
+    return Address._parse(text)
 
 
 def _read_tail(text: str) -> Params:

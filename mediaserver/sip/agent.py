@@ -118,6 +118,14 @@ class Agent:
     def draining(self, draining: bool) -> None:
         self._core.draining = draining
 
+    def ask_before_calls(self, refusal: Callable[[float], int | None]) -> None:
+        """Ask `refusal` about every new call, given the time, before there is a session for it.
+
+        It returns None to let the call in, or after how many seconds the caller, who gets a 503,
+        may try again.
+        """
+        self._core.refusal = refusal
+
     @property
     def session_count(self) -> int:
         """Calls that are not over."""
@@ -275,6 +283,8 @@ class Agent:
             self._uas.options(transaction, now)
         elif core.draining or len(core.sessions) >= core.limits.max_sessions:
             core.reply(transaction, 503, now, headers=(core.retry_after(10, 30),))
+        elif (wait := core.refusal(now)) is not None:
+            core.reply(transaction, 503, now, headers=(("Retry-After", str(wait)),))
         else:
             self._uas.invited(transaction, hop, now)
 

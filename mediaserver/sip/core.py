@@ -69,6 +69,7 @@ class AgentCore:
         self.user_agent = user_agent
         self.limits = limits
         self.draining = False
+        self.refusal: Callable[[float], int | None] = _let_in
         self.schedule = Schedule()
         self.transactions = TransactionLayer(self.send, self.schedule, on_ack)
         self.sessions: dict[str, Session] = {}
@@ -231,6 +232,10 @@ class AgentCore:
 def reason_field(reason: str | None) -> Fields:
     """The Reason header of a BYE (RFC 3326), none when there is nothing to say."""
     return () if reason is None else (("Reason", reason),)
+
+
+def _let_in(_now: float) -> int | None:
+    return None
 
 
 def _ignore(_outcome: object, _now: float) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import TypeVar, cast
 
 from mediaserver.errors import LocalError
-from mediaserver.sip.grammar import is_token
+from mediaserver.sip.grammar import has_any, is_token
 
 T = TypeVar("T")
 
@@ -96,18 +97,30 @@ _SPELLING = {
     )
 }
 
-_UNSAFE = ("\r", "\n", "\0")
+_UNSAFE = "\r\n\0"
+_LONGEST_NAME = 64
+
+
+@lru_cache(1024)
+def _names(name: str) -> tuple[str, str]:
+    key = name.lower()
+    key = _COMPACT.get(key, key)
+    return key, _SPELLING.get(key, name)
+
+
+def _both_names(name: str) -> tuple[str, str]:
+    """The key of a header name, and the name as we write it; remembered unless it is odd."""
+    return _names(name) if len(name) <= _LONGEST_NAME else _names.__wrapped__(name)
 
 
 def header_key(name: str) -> str:
     """The one key of a header name: long form, lower case."""
-    key = name.lower()
-    return _COMPACT.get(key, key)
+    return _both_names(name)[0]
 
 
 def long_name(name: str) -> str:
     """`name` as we write it: known names in their usual spelling, others as they came."""
-    return _SPELLING.get(header_key(name), name)
+    return _both_names(name)[1]
 
 
 def check_safe(text: str) -> str:
@@ -115,10 +128,11 @@ def check_safe(text: str) -> str:
 
     LocalError on CR, LF or NUL, which could begin another line, and on what has no bytes.
     """
-    if any(char in text for char in _UNSAFE):
+    if has_any(text, _UNSAFE):
         raise LocalError("a SIP header or start line must not contain CR, LF or NUL")
     try:
-        text.encode("utf-8", "surrogateescape")
+        if not text.isascii():
+            text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise LocalError("a SIP header or start line must be text") from None
     return text
@@ -147,8 +161,9 @@ class Headers:
 
     def add_received(self, name: str, value: str) -> None:
         """Append a row a peer sent and the parser has checked; it may hold an escaped NUL."""
-        self._rows.append((header_key(name), long_name(name), value))
-        self._typed.clear()
+        key, written = _both_names(name)
+        self._rows.append((key, written, value))
+        self._typed.pop(key, None)
 
     def set(self, name: str, value: str) -> None:
         """Replace all rows of a name by one, in the place of the first; append when there is none.
@@ -166,7 +181,7 @@ class Headers:
         """Drop every row of a name; nothing happens when there is none."""
         key = header_key(name)
         self._rows = [row for row in self._rows if row[0] != key]
-        self._typed.clear()
+        self._typed.pop(key, None)
 
     def get(self, name: str) -> str | None:
         """The first value of a name, or None."""
@@ -200,7 +215,7 @@ class Headers:
             key = header_key(name)
             rows = [row for row in other._rows if row[0] == key]
             self._rows.extend(rows[:1] if first else rows)
-        self._typed.clear()
+            self._typed.pop(key, None)
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Name and value of every row in order; known names in their usual spelling."""
@@ -213,7 +228,7 @@ class Headers:
         return twin
 
     def typed(self, key: str, read: Callable[[], T]) -> T:
-        """What `read` makes of these headers, kept until they change."""
+        """What `read` makes of the rows of `key` (see `header_key`), kept until they change."""
         if key not in self._typed:
             self._typed[key] = read()
         return cast("T", self._typed[key])

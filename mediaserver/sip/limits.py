@@ -27,6 +27,13 @@ MAX_VIAS = 70
 # Values of one comma-separated header such as Contact or Record-Route.
 MAX_LIST_VALUES = 100
 
+# Characters of a header value or URI of which it is remembered what it means: the messages of one
+# dialog repeat each other. With the numbers below this bounds what peers can fill with it.
+MAX_REMEMBERED = 256
+
+# Addresses and URIs that are remembered.
+REMEMBERED = 4_096
+
 # Parameters of one URI, address or Via.
 MAX_PARAMS = 64
 

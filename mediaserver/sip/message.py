@@ -16,7 +16,7 @@ from mediaserver.errors import PeerError
 from mediaserver.sip.address import Address
 from mediaserver.sip.cseq import CSeq
 from mediaserver.sip.grammar import bad, is_token, read_number
-from mediaserver.sip.headers import Headers, check_safe
+from mediaserver.sip.headers import Headers, check_safe, header_key
 from mediaserver.sip.limits import MAX_FORWARDS_LIMIT, MAX_LIST_VALUES, MAX_METHOD, MAX_VIAS
 from mediaserver.sip.reasons import reason_for
 from mediaserver.sip.section import Section, cut_body, read_section
@@ -77,7 +77,7 @@ class _Message:
     @property
     def vias(self) -> tuple[Via, ...]:
         """Every Via, topmost first; PeerError 400 when there is none."""
-        return self.headers.typed("vias", self._read_vias)
+        return self.headers.typed("via", self._read_vias)
 
     def _read_vias(self) -> tuple[Via, ...]:
         vias = _read_list(self.headers, "Via", Via.parse_list, MAX_VIAS)
@@ -131,7 +131,7 @@ class _Message:
     @property
     def contacts(self) -> tuple[Address, ...]:
         """Every Contact; empty for the "*" of a REGISTER."""
-        return self.headers.typed("contacts", self._read_contacts)
+        return self.headers.typed("contact", self._read_contacts)
 
     def _read_contacts(self) -> tuple[Address, ...]:
         if self.headers.get_all("Contact") == ["*"]:
@@ -156,7 +156,8 @@ class _Message:
 
     def _addresses(self, name: str) -> tuple[Address, ...]:
         return self.headers.typed(
-            name, lambda: _read_list(self.headers, name, Address.parse_list, MAX_LIST_VALUES)
+            header_key(name),
+            lambda: _read_list(self.headers, name, Address.parse_list, MAX_LIST_VALUES),
         )
 
     @property

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import replace
+from functools import lru_cache
 
 from mediaserver.sip.hop import Hop, Transport
+from mediaserver.sip.limits import REMEMBERED
 from mediaserver.sip.message import Request
 from mediaserver.sip.uri import AbsoluteUri, SipUri
 
@@ -19,8 +21,10 @@ def note_source(request: Request, hop: Hop) -> None:
     if seen == first:
         return
     request.headers.remove("Via")
-    for via in (seen, *others):
+    vias = (seen, *others)
+    for via in vias:
         request.headers.add_received("Via", str(via))
+    request.headers.typed("via", lambda: vias)
 
 
 def response_hop(request: Request, hop: Hop) -> Hop:
@@ -44,6 +48,7 @@ def fallback_hop(request: Request, hop: Hop) -> Hop:
     return replace(hop, remote=(hop.remote[0], request.via.port or DEFAULT_PORT))
 
 
+@lru_cache(REMEMBERED)
 def is_address(host: str) -> bool:
     """True for an IPv4 or IPv6 address, False for a name."""
     try:
@@ -91,5 +96,6 @@ def is_natted(request: Request, hop: Hop) -> bool:
     return via.host != hop.remote[0] or (symmetric and (via.port or DEFAULT_PORT) != hop.remote[1])
 
 
+@lru_cache(REMEMBERED)
 def _is_private(host: str) -> bool:
     return ipaddress.ip_address(host).is_private

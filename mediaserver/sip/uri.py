@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from mediaserver.errors import PeerError
@@ -18,7 +19,7 @@ from mediaserver.sip.grammar import (
     readable,
     write_params,
 )
-from mediaserver.sip.limits import MAX_PARAMS, MAX_URI
+from mediaserver.sip.limits import MAX_PARAMS, MAX_REMEMBERED, MAX_URI, REMEMBERED
 
 _SCHEME = ALPHANUMERIC | frozenset("+-.")
 # An underscore is not of the grammar, yet names inside companies have it.
@@ -61,6 +62,10 @@ class SipUri:
     @classmethod
     def parse(cls, text: str) -> SipUri:
         """Read a URI; PeerError 416 for a scheme other than SIP, 414 when too long, else 400."""
+        return _remembered(text) if len(text) <= MAX_REMEMBERED else cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> SipUri:
         scheme, rest = split_scheme(text)
         if scheme not in ("sip", "sips"):
             raise PeerError(416, "Unsupported URI Scheme")
@@ -124,6 +129,11 @@ class SipUri:
             if key.lower() == wanted:
                 return value or ""
         return None
+
+
+@lru_cache(REMEMBERED)
+def _remembered(text: str) -> SipUri:
+    return SipUri._parse(text)
 
 
 def escape_user(text: str) -> str:

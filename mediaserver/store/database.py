@@ -8,31 +8,44 @@ survives a loss of power.
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Executable, Row, event, inspect, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    Executable,
+    Row,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mediaserver.errors import LocalError
 
 from . import schema
 from .faults import BUSY_TIMEOUT, explain, is_locked
+from .threads import Threads
 from .writer import MAX_GROUP, Step, Writer
 
 FILE_NAME: Final = "mediaserver.sqlite3"
 """The database's file in the data directory."""
 
 READERS: Final = 4
-"""Connections that read. SQLite answers from one core, more would only queue elsewhere."""
+"""Threads that read, each with a connection. SQLite answers from one core, more would only queue
+elsewhere."""
 
 RETRY: Final = 0.02
 """Seconds between attempts to open a database that another process is just making."""
 
-_DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 
 
 class Database:
@@ -45,7 +58,9 @@ class Database:
         """Set after every commit that changed the outbox; whoever reads the outbox clears it."""
         self._readers = _reading_engine(url)
         self._engine = _writing_engine(url)
-        self._writer = Writer(self._engine, self.name, self.announced.set, max_group)
+        self._reading = Threads("store reader", READERS)
+        self._writing = Threads("store writer")
+        self._writer = Writer(self._engine, self._writing, self.name, self.announced.set, max_group)
 
     @classmethod
     async def open(cls, where: Path | str, *, max_group: int = MAX_GROUP) -> Database:
@@ -54,13 +69,11 @@ class Database:
         Raises `StoreUnavailable` when it is locked, read-only, damaged or not there, `LocalError`
         when it was made by a newer program or the URL makes no sense.
         """
-        # It logs every statement with its parameters at DEBUG: callback URLs, phone numbers.
-        logging.getLogger("aiosqlite").setLevel(logging.WARNING)
         url = _url(where)
         database = cls(url, max_group)
         try:
-            if await database._revision() != schema.REVISION:
-                await _migrate(url)
+            if await database._writing.run(database._revision) != schema.REVISION:
+                await database._writing.run(partial(_migrate, url))
         except BaseException as error:
             await database.dispose()
             if isinstance(error, LocalError) or not isinstance(error, Exception):
@@ -73,12 +86,15 @@ class Database:
     ) -> Sequence[Row[Any]]:
         """Return the rows `statement` selects; raises `StoreUnavailable`."""
         try:
-            async with self._readers.connect() as connection:
-                return (await connection.execute(statement, values)).fetchall()
+            return await self._reading.run(partial(self._read, statement, values))
         except UnicodeError:
             return []  # Text that no row can hold is in no row.
         except Exception as error:
             raise explain(error, self.name) from error
+
+    def _read(self, statement: Executable, values: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
+        with self._readers.connect() as connection:
+            return connection.execute(statement, values).fetchall()
 
     async def write(self, steps: Sequence[Step], *, announces: bool = False) -> None:
         """Commit `steps`, all or none; see `Writer.write`."""
@@ -87,22 +103,23 @@ class Database:
     async def dispose(self) -> None:
         """Finish the writes that wait and close every connection. May be called twice."""
         await self._writer.close()
-        await self._readers.dispose()
-        await self._engine.dispose()
+        for threads in (self._reading, self._writing):
+            threads.close()
+        self._readers.dispose()
+        self._engine.dispose()
 
-    async def _revision(self) -> str | None:
+    def _revision(self) -> str | None:
         # On the engine that writes: a database we cannot write is found out now, not in a call.
-        loop = asyncio.get_running_loop()
-        patience = loop.time() + BUSY_TIMEOUT
+        patience = time.monotonic() + BUSY_TIMEOUT
         while True:
             try:
-                async with self._engine.begin() as connection:
-                    return await connection.run_sync(_read_revision)
+                with self._engine.begin() as connection:
+                    return _read_revision(connection)
             except OperationalError as error:
                 # Of two that turn a new file to WAL at once, SQLite lets one fail without waiting.
-                if not is_locked(error) or loop.time() >= patience:
+                if not is_locked(error) or time.monotonic() >= patience:
                     raise
-            await asyncio.sleep(RETRY)
+            time.sleep(RETRY)
 
 
 def _read_revision(connection: Connection) -> str | None:
@@ -115,13 +132,10 @@ def _read_revision(connection: Connection) -> str | None:
     return revision
 
 
-async def _migrate(url: URL) -> None:
-    def migrate() -> None:
-        from .migration import upgrade
+def _migrate(url: URL) -> None:
+    from .migration import upgrade
 
-        upgrade(_writing_engine(url))
-
-    await asyncio.to_thread(migrate)
+    upgrade(_writing_engine(url))
 
 
 def _url(where: Path | str) -> URL:
@@ -140,19 +154,19 @@ def _url(where: Path | str) -> URL:
     return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
 
 
-def _writing_engine(url: URL) -> AsyncEngine:
-    engine = create_async_engine(url, hide_parameters=True, pool_size=1, max_overflow=0)
+def _writing_engine(url: URL) -> Engine:
+    engine = create_engine(url, hide_parameters=True, pool_size=1, max_overflow=0)
     if url.get_backend_name() == "sqlite":
         _set_pragmas(engine, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
         # The lock is taken at once: a transaction that reads first and then finds that somebody
         # else has written since fails without waiting.
-        event.listen(engine.sync_engine, "begin", _begin_immediate)
+        event.listen(engine, "begin", _begin_immediate)
     return engine
 
 
-def _reading_engine(url: URL) -> AsyncEngine:
+def _reading_engine(url: URL) -> Engine:
     # Every read is one statement: a transaction around it would be two more round trips.
-    engine = create_async_engine(
+    engine = create_engine(
         url,
         hide_parameters=True,
         isolation_level="AUTOCOMMIT",
@@ -166,7 +180,7 @@ def _reading_engine(url: URL) -> AsyncEngine:
     return engine
 
 
-def _set_pragmas(engine: AsyncEngine, *pragmas: str) -> None:
+def _set_pragmas(engine: Engine, *pragmas: str) -> None:
     def connected(connection: Any, _record: object) -> None:
         # sqlite3 would begin transactions of its own otherwise, and not before every statement.
         connection.isolation_level = None
@@ -176,7 +190,7 @@ def _set_pragmas(engine: AsyncEngine, *pragmas: str) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine, "connect", connected)
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -6,7 +6,6 @@ database names another revision than `schema.REVISION`.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from pathlib import Path
 from typing import Final
@@ -14,8 +13,7 @@ from typing import Final
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Connection, Engine
 
 from mediaserver.errors import LocalError
 
@@ -23,27 +21,22 @@ from mediaserver.errors import LocalError
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 
-def upgrade(engine: AsyncEngine) -> None:
+def upgrade(engine: Engine) -> None:
     """Run what is missing on `engine`, made for this call alone, in one transaction.
 
-    Blocks: for a thread that has no event loop. Another process doing the same is waited for.
-    Raises `LocalError` when the database comes from a newer program.
+    Blocks. Another process doing the same is waited for. Raises `LocalError` when the database
+    comes from a newer program.
     """
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        asyncio.run(_upgrade(engine))
+        with engine.begin() as connection:
+            _run(connection)
     except CommandError as error:
         raise LocalError(
             f"the database was made by a newer version of this program: {error}"
         ) from None
-
-
-async def _upgrade(engine: AsyncEngine) -> None:
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_run)
     finally:
-        await engine.dispose()
+        engine.dispose()
 
 
 def _run(connection: Connection) -> None:

@@ -7,11 +7,15 @@ one inside (v4-mapped, v4-compatible, NAT64, 6to4, Teredo) are refused whatever 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
+
+REMEMBERED: Final = 256
+"""Hosts of which it is remembered what they are: callbacks go to the same few again and again."""
 
 _INSIDE_4: Final = tuple(
     IPv4Network(text)
@@ -47,6 +51,7 @@ _INSIDE_6: Final = tuple(
 )
 
 
+@lru_cache(REMEMBERED)
 def is_public(address: Address) -> bool:
     """Tell whether the address is one of the public internet."""
     if isinstance(address, IPv4Address):
@@ -54,6 +59,7 @@ def is_public(address: Address) -> bool:
     return address in _GLOBAL_6 and not any(address in network for network in _INSIDE_6)
 
 
+@lru_cache(REMEMBERED)
 def parse_address(text: str) -> Address | None:
     """Return the address `text` spells in the one canonical way of its kind, else None.
 

@@ -12,7 +12,7 @@ failed has one. The rest of the attempts are for the others, however long a dead
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, Protocol
 
@@ -50,6 +50,14 @@ GRACE: Final = 5.0
 NAP: Final = 5.0
 """Seconds after which the outbox is looked at again although nothing happened: the clock may
 have been set."""
+
+PACE: Final = 0.05
+"""Seconds from one look into the outbox to the next, at least. After a quiet while the first look
+is at once; at hundreds of callbacks a second each look finds dozens instead of one."""
+
+IN_HAND: Final = 64
+"""Announcements of one origin that are kept for when attempts at it end, so that the pace of the
+looks is not that of the attempts."""
 
 STORE_WAITS: Final = (0.2, 1.0, 5.0, 5.0, 5.0)
 """Seconds between tries to note what became of an attempt while the database is away."""
@@ -125,6 +133,7 @@ class Delivery:
         self._timeout = timeout
         self._attempts: dict[int, asyncio.Task[None]] = {}
         self._at_origin: Counter[str] = Counter()
+        self._in_hand: dict[str, deque[Queued]] = {}
         self._suspects: dict[str, None] = {}
         self._stopping = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
@@ -151,8 +160,10 @@ class Delivery:
             await asyncio.gather(*attempts, return_exceptions=True)
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             self._outbox.changed.clear()
+            looked = loop.time()
             nap = NAP
             try:
                 now = self._now()
@@ -168,20 +179,43 @@ class Delivery:
                 async with asyncio.timeout(nap):
                     await self._outbox.changed.wait()
             except TimeoutError:
-                pass
+                continue
+            if (early := looked + PACE - loop.time()) > 0:
+                await asyncio.sleep(early)
 
     async def _begin_due(self, now: int) -> None:
         """Start an attempt at whatever is due and may be tried now."""
         while not self._stopping.is_set() and (free := AT_ONCE - len(self._attempts)) > 0:
             # A copy: an id that leaves while the outbox is read may be due in what was read.
-            under_way = frozenset(self._attempts)
+            known = frozenset(self._attempts).union(
+                queued.id for kept in self._in_hand.values() for queued in kept
+            )
             full = [origin for origin in self._at_origin if self._is_full(origin)]
-            due = await self._outbox.due(now, free, skip=under_way, avoid=full)
+            due = await self._outbox.due(now, free, skip=known, avoid=full)
             if not due or self._stopping.is_set():
                 return
-            began = sum(self._begin(queued) for queued in due)
-            if began == len(due) < free:
+            for queued in due:
+                self._begin_or_keep(queued)
+            if len(due) < free:
                 return
+
+    def _begin_or_keep(self, queued: Queued) -> None:
+        if self._begin(queued) or queued.origin in self._suspects:
+            return
+        kept = self._in_hand.setdefault(queued.origin, deque())
+        if len(kept) < IN_HAND:
+            kept.append(queued)
+
+    def _begin_kept(self, origin: str) -> None:
+        """Go on with an origin that has room for another attempt, or look for what is due."""
+        kept = self._in_hand.get(origin)
+        while kept and origin not in self._suspects and not self._stopping.is_set():
+            if not self._begin(kept[0]):
+                return
+            kept.popleft()
+        # An origin that fails keeps nothing here: what it gets next may have to wait for long.
+        self._in_hand.pop(origin, None)
+        self._outbox.changed.set()
 
     def _is_full(self, origin: str) -> bool:
         cap = PER_SUSPECT if origin in self._suspects else PER_ORIGIN
@@ -206,7 +240,7 @@ class Delivery:
             self._at_origin[queued.origin] -= 1
             if not self._at_origin[queued.origin]:
                 del self._at_origin[queued.origin]
-            self._outbox.changed.set()
+            self._begin_kept(queued.origin)
 
     async def _send(self, queued: Queued) -> Reply | FetchFailed:
         announcement = queued.announcement

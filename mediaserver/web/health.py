@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -12,12 +13,32 @@ import mediaserver
 from .errors import Handler
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaHealth:
+    """How the media ticks kept their time lately; all zeros while there is no call."""
+
+    late_p50_ms: float
+    """Milliseconds by which half of the ticks began late, or less."""
+    late_p99_ms: float
+    """The same of 99 in 100."""
+    busy: float
+    """Share of the time, 0 to 1, that the ticks took."""
+    loop_busy: float
+    """Share of a core, 0 to 1, that the event loop used, ticks included."""
+
+    def rounded(self) -> dict[str, float]:
+        """Return the values as they are told."""
+        return {name: round(value, 3) for name, value in asdict(self).items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """What the server says of itself."""
 
     status: str
     """`ok`, `draining`, or another word for what is wrong."""
+    media: MediaHealth | None = None
+    """None before there is any."""
 
     @property
     def ready(self) -> bool:
@@ -33,7 +54,9 @@ def health_handler(check: HealthCheck) -> Handler:
 
     async def health(_request: web.Request) -> web.Response:
         now = check()
-        body = {"status": now.status, "version": mediaserver.__version__}
+        body: dict[str, Any] = {"status": now.status, "version": mediaserver.__version__}
+        if now.media is not None:
+            body["media"] = now.media.rounded()
         return web.json_response(
             body, status=200 if now.ready else 503, headers={"Cache-Control": "no-store"}
         )

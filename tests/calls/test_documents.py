@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mediaserver.calls import documents as sources
 from mediaserver.calls.documents import DocumentRefused, Documents
 from mediaserver.errors import PeerError
 
@@ -43,7 +44,10 @@ class Web:
         raise AssertionError("documents are asked for with POST")
 
 
-async def test_a_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
+async def test_a_file_is_read_again_only_when_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "FRESH", 0.0)
     path = tmp_path / "a.yaml"
     path.write_bytes(GOOD)
     documents = Documents(Web(b""))
@@ -52,6 +56,18 @@ async def test_a_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None
     path.write_bytes(GOOD.replace(b"hangup", b"answer"))
     second = await documents.load(str(path), {})
     assert second.sections["main"][0].method == "answer"
+
+
+async def test_of_many_calls_at_once_one_looks_at_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "FRESH", 60.0)
+    path = tmp_path / "a.yaml"
+    path.write_bytes(GOOD)
+    documents = Documents(Web(b""))
+    first = await documents.load(str(path), {})
+    path.unlink()
+    assert await documents.load(str(path), {}) is first
 
 
 async def test_a_web_application_is_sent_the_call_and_may_name_no_files() -> None:

@@ -19,7 +19,8 @@ from mediaserver.calls.services import Identity
 from mediaserver.errors import LocalError
 from mediaserver.recording.announcement import Announcement, Envelope
 from mediaserver.recording.recorder import StopRules
-from mediaserver.recording.render import Rendered, RenderJob, render
+from mediaserver.recording.render import render
+from mediaserver.recording.rendering import Rendered, RenderJob
 from mediaserver.recording.resource import Direction, Format, Recording, Source
 from mediaserver.recording.states import State, StopReason
 from mediaserver.store.journals import JournalWriter
@@ -51,6 +52,8 @@ class InProcess:
 
     def __init__(self) -> None:
         self.fault: LocalError | None = None
+
+    def start(self) -> None: ...
 
     async def render(self, job: RenderJob) -> Rendered:
         if self.fault is not None:

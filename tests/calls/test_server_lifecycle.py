@@ -15,6 +15,8 @@ import pytest
 from mediaserver.app import Server
 from mediaserver.config import load
 from mediaserver.errors import LocalError
+from mediaserver.recording.journal import JournalHeader, create, offset
+from mediaserver.recording.resource import Direction
 
 SDP = (
     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -108,6 +110,27 @@ async def test_ports_and_descriptors_come_back(tmp_path: Path, way: str) -> None
             assert _kinds(open_files()) == _kinds(files)
         finally:
             await server.stop(grace=0.0)
+
+
+@pytest.mark.parametrize("listen", [None, b"", b"\0" * 5000])
+def test_a_journal_of_one_side_alone_tells_where_a_recording_ends(
+    tmp_path: Path, listen: bytes | None
+) -> None:
+    """After a crash: nothing was sent to the party, or the first of it just then."""
+    server = make(tmp_path)
+    folder = tmp_path / "data/journals/leg"
+    header = JournalHeader(
+        leg_id="leg", direction=Direction.SPEAK, rate=8000, first=1000, wall_us=0
+    )
+    descriptor = create(folder / "speak.journal", header)
+    os.pwrite(descriptor, bytes(2 * 500), offset(header, 1000))
+    os.close(descriptor)
+    if listen is not None:
+        (folder / "listen.journal").write_bytes(listen)
+    assert server._journal_end("journals/leg") == 1500
+    (folder / "speak.journal").unlink()
+    with pytest.raises(LocalError, match=r"leg/speak\.journal"):
+        server._journal_end("journals/leg")
 
 
 def _kinds(files: set[str]) -> tuple[int, int]:

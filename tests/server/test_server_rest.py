@@ -238,3 +238,4 @@ def test_health_needs_no_key(kept: Kept) -> None:
     assert answer.status == 200
     assert answer.json["status"] == "ok"
     assert answer.json["version"]
+    assert set(answer.json["media"]) == {"late_p50_ms", "late_p99_ms", "busy", "loop_busy"}

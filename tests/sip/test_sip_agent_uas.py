@@ -389,6 +389,37 @@ def test_too_many_calls_get_503() -> None:
     assert only_response(out).status == 503
 
 
+def test_whoever_is_asked_refuses_a_call_before_there_is_a_session() -> None:
+    bench = Bench()
+    asked: list[float] = []
+
+    def refusal(now: float) -> int | None:
+        asked.append(now)
+        return 7 if len(asked) == 1 else None
+
+    bench.agent.ask_before_calls(refusal)
+    data = request("INVITE", call_id="c2", branch="z9hG4bK-2", body=OFFER)
+    refused = only_response(bench.receive(data))
+    assert (refused.status, refused.headers.get("Retry-After")) == (503, "7")
+    assert bench.kinds() == []
+    assert bench.agent.session_count == 0
+    # Its copy gets the same answer, whatever would be said by now.
+    assert only_response(bench.receive(data)) == refused
+    assert len(asked) == 1
+    invited(bench)
+    assert bench.agent.session_count == 1
+
+
+def test_nobody_is_asked_about_requests_of_a_call_that_is_there() -> None:
+    bench = Bench()
+    _, tag = established(bench)
+    bench.agent.ask_before_calls(lambda now: 5)
+    out = bench.receive(request("INVITE", to_tag=tag, branch="z9hG4bK-5", cseq=5, body=OFFER))
+    assert 503 not in [m.status for m in out if isinstance(m, Response)]
+    out = bench.receive(request("BYE", to_tag=tag, branch="z9hG4bK-6", cseq=6))
+    assert 200 in [m.status for m in out if isinstance(m, Response)]
+
+
 def test_too_many_transactions_leave_no_trace_and_calls_go_on() -> None:
     bench = Bench(limits=AgentLimits(max_transactions=1))
     session = invited(bench)

@@ -79,11 +79,17 @@ def test_tokens_are_split_and_empty_ones_dropped() -> None:
     assert headers.tokens("Supported") == ["timer", "100rel", "path"]
 
 
-def test_what_was_read_is_forgotten_when_rows_change() -> None:
-    headers = Headers([("A", "1")])
-    assert headers.typed("a", lambda: headers.get("A")) == "1"
-    headers.set("A", "2")
-    assert headers.typed("a", lambda: headers.get("A")) == "2"
+def test_what_was_read_is_forgotten_when_its_rows_change() -> None:
+    headers = Headers([("To", "1")])
+    assert headers.typed("to", lambda: headers.get("To")) == "1"
+    headers.set("t", "2")
+    assert headers.typed("to", lambda: headers.get("To")) == "2"
+    headers.remove("T")
+    assert headers.typed("to", lambda: headers.get("To")) is None
+    headers.copy_from(Headers([("To", "3")]), "To")
+    assert headers.typed("to", lambda: headers.get("To")) == "3"
+    headers.add("From", "4")
+    assert headers.typed("to", lambda: "read again") == "3"
 
 
 def test_a_copy_is_independent() -> None:

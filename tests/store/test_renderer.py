@@ -14,7 +14,7 @@ import pytest
 
 from mediaserver.errors import LocalError
 from mediaserver.recording.journal import JournalHeader, create, offset
-from mediaserver.recording.render import RenderJob
+from mediaserver.recording.rendering import RenderJob
 from mediaserver.recording.resource import Direction, Format
 from mediaserver.store.renderer import Renderer
 
@@ -43,9 +43,8 @@ def job(folder: Path, number: int = 1) -> RenderJob:
 
 
 def encoder_of(renderer: Renderer) -> int:
-    pool = renderer._pool
-    assert pool is not None
-    return next(iter(pool._processes))
+    (encoder,) = renderer.pids
+    return encoder
 
 
 async def test_a_killed_encoder_is_replaced_and_the_next_render_made(tmp_path: Path) -> None:
@@ -74,9 +73,10 @@ def test_no_encoder_outlives_a_killed_server() -> None:
         "import asyncio, time\n"
         "from mediaserver.store.renderer import Renderer\n"
         "async def main():\n"
-        "    r = Renderer(); r.start(); pool = r._get_pool()\n"
-        "    pool.submit(abs, 1).result()\n"
-        "    print(next(iter(pool._processes)), flush=True)\n"
+        "    r = Renderer(); r.start()\n"
+        "    while not r.pids:\n"
+        "        await asyncio.sleep(0.01)\n"
+        "    print(*r.pids, flush=True)\n"
         "    time.sleep(30)\n"
         "asyncio.run(main())\n"
     )

@@ -30,9 +30,9 @@ Announce = Callable[..., Announcement]
 async def test_the_writer_flushes_every_commit_and_readers_cannot_write(
     database: Database,
 ) -> None:
-    async with database._engine.connect() as connection:
+    with database._engine.connect() as connection:
         pragmas = [
-            (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar()
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
     assert pragmas == ["wal", 2, 1, 5000]
@@ -155,13 +155,13 @@ async def test_a_full_disk_is_reported_and_forgotten_once_there_is_room(
 
     recordings = Recordings(database)
     await recordings.add(make_recording(0))
-    event.listen(database._engine.sync_engine, "begin", shrink)
+    event.listen(database._engine, "begin", shrink)
     long = "x" * 10_000
     tasks = [recordings.add(make_recording(n, error_message=long)) for n in range(1, 50)]
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(answer) for answer in answers} == {StoreUnavailable}
     assert "its disk is full" in str(answers[0])
-    event.remove(database._engine.sync_engine, "begin", shrink)
+    event.remove(database._engine, "begin", shrink)
     assert len(await recordings.unfinished()) == 1
     await recordings.add(make_recording(1, error_message=long))
     assert len(await recordings.unfinished()) == 2
@@ -217,9 +217,10 @@ async def test_a_read_that_is_cancelled_leaves_the_database_usable(
         reading = asyncio.create_task(recordings.page("project", None, 10))
         for _ in range(turns):
             await asyncio.sleep(0)
-        reading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await reading
+        # Whoever reads in a thread of its own may have been quicker.
+        cancelled = reading.cancel()
+        await asyncio.wait({reading})
+        assert reading.cancelled() or not cancelled
     assert await recordings.get("project", None, make_recording(1).id) == make_recording(1)
     await database.dispose()
     gc.collect()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import operator
 import os
 import signal
 from functools import partial
@@ -30,7 +29,7 @@ def work(do: Any, argument: object) -> Any:
 
 @pytest.fixture
 def calling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renderers, "render", operator.call)
+    monkeypatch.setattr(renderers, "RENDER", "operator:call")
 
 
 async def encoder_of(renderer: Renderer) -> int:
@@ -76,6 +75,51 @@ async def test_an_encoder_that_hangs_does_not_keep_the_server_from_stopping(
     async with asyncio.timeout(5):
         await renderer.close()
     await asyncio.gather(hanging, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("calling")
+async def test_a_render_whose_caller_is_gone_is_given_its_time_at_the_end(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    code = f"(__import__('time').sleep(0.5), open({str(made)!r}, 'w').close())"
+    renderer = Renderer()
+    asked = asyncio.create_task(renderer.render(work(eval, code)))
+    while not renderer.pids:  # noqa: ASYNC110  a process tells nobody that it was started
+        await asyncio.sleep(0.01)
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    await renderer.close()
+    assert made.exists()
+
+
+@pytest.mark.usefixtures("calling")
+async def test_an_encoder_lets_the_server_decide_when_all_are_told_to_stop() -> None:
+    renderer = Renderer()
+    try:
+        encoder = await encoder_of(renderer)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(encoder, number)
+        assert await encoder_of(renderer) == encoder
+    finally:
+        await renderer.close()
+
+
+@pytest.mark.usefixtures("calling")
+async def test_an_error_nobody_thought_of_comes_back_with_where_it_was() -> None:
+    renderer = Renderer()
+    try:
+        with pytest.raises(ZeroDivisionError) as raised:
+            await renderer.render(work(eval, "1 / 0"))
+        assert "Traceback" in "".join(raised.value.__notes__)
+        with pytest.raises(LocalError, match="one sentence"):
+            await renderer.render(work(_refuse, "one sentence"))
+        # What a library prints is no answer.
+        assert await renderer.render(work(print, "?")) is None
+    finally:
+        await renderer.close()
+
+
+def _refuse(sentence: str) -> None:
+    raise LocalError(sentence)
 
 
 def journal(writer: JournalWriter, folder: str) -> JournalFile:

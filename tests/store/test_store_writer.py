@@ -22,7 +22,7 @@ Announce = Callable[..., Announcement]
 @pytest.fixture
 def commits(database: Database) -> list[object]:
     seen: list[object] = []
-    event.listen(database._engine.sync_engine, "commit", seen.append)
+    event.listen(database._engine, "commit", seen.append)
     return seen
 
 
@@ -38,7 +38,7 @@ async def test_writes_that_wait_together_share_a_transaction(
 async def test_a_group_has_a_largest_size(tmp_path: Path, make_recording: Make) -> None:
     database = await Database.open(tmp_path, max_group=10)
     commits: list[object] = []
-    event.listen(database._engine.sync_engine, "commit", commits.append)
+    event.listen(database._engine, "commit", commits.append)
     recordings = Recordings(database)
     await asyncio.gather(*(recordings.add(make_recording(n)) for n in range(100)))
     assert len(commits) == 10
@@ -127,9 +127,7 @@ async def test_the_outbox_wakes_its_reader_only_after_the_commit(
     recordings, outbox = Recordings(database), Outbox(database)
     await recordings.add(make_recording(1))
     assert not outbox.changed.is_set()
-    event.listen(
-        database._engine.sync_engine, "commit", lambda _: seen.append(outbox.changed.is_set())
-    )
+    event.listen(database._engine, "commit", lambda _: seen.append(outbox.changed.is_set()))
     seen: list[bool] = []
     await recordings.save(make_recording(1), [make_announcement("stream")])
     assert seen == [False]

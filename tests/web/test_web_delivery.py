@@ -328,6 +328,20 @@ async def test_an_origin_that_failed_is_asked_one_at_a_time_until_it_answers(
     assert most > 1
 
 
+async def test_a_backlog_of_one_origin_does_not_wait_for_looks_into_the_outbox(
+    outbox: Outbox, receiver: Any, make_announcement: Announce, deliver: Deliver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(delivery_module, "PACE", 60.0)
+    many = delivery_module.PER_ORIGIN + delivery_module.IN_HAND
+    await outbox.add(
+        [make_announcement(receiver.url("/x"), f"rec-{n}", 1) for n in range(2 * many)]
+    )
+    await deliver()
+    await receiver.until(many)
+    assert len({got.headers["webhook-id"] for got in receiver.got}) == len(receiver.got) == many
+
+
 async def test_many_origins_are_served_at_once(
     outbox: Outbox, receiver_at: OpenReceiver, make_announcement: Announce, deliver: Deliver
 ) -> None:

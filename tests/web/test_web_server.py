@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 import mediaserver
 from mediaserver.errors import LocalError
 from mediaserver.web.connection import ServerLimits
-from mediaserver.web.health import Health
+from mediaserver.web.health import Health, MediaHealth
 from mediaserver.web.server import WebServer
 
 PROJECT = "00000000-0000-4000-8000-000000000001"
@@ -30,6 +30,16 @@ async def test_health_needs_no_key_and_is_503_while_draining(api: Any) -> None:
     api.health = Health("draining")
     status, _, body = await api.ask("/health", key=None)
     assert (status, body["status"]) == (503, "draining")
+
+
+async def test_health_tells_how_late_and_how_busy_the_media_is(api: Any) -> None:
+    api.health = Health(
+        "ok", MediaHealth(late_p50_ms=0.20004, late_p99_ms=1.9, busy=0.25, loop_busy=0.5)
+    )
+    _, _, body = await api.ask("/health", key=None)
+    assert body["media"] == {
+        "late_p50_ms": 0.2, "late_p99_ms": 1.9, "busy": 0.25, "loop_busy": 0.5,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,11 @@ check: $(READY)         ## ruff, strict mypy and the import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(READY)         ## CPU per recorded call beside two yardsticks, in brief
+bench: $(READY)         ## what a call costs, recorded, played to and relayed; in brief
 	@$(BIN)/python -m scripts.bench
 
-bench-full: $(READY)    ## the same at every load, some ten minutes
-	@$(BIN)/python -m scripts.bench --full
+bench-full: $(READY)    ## every part of the bench at every load, some half an hour
+	@$(BIN)/python -m scripts.bench --full --json build/bench.json --markdown build/bench.md
 
 format: $(READY)        ## rewrite the sources as `make check` wants them
 	@$(BIN)/ruff check --fix .

@@ -19,6 +19,7 @@ from . import messages
 from .messages import Dialog, Message
 from .options import HOST
 from .sockets import bound
+from .streams import port_of, sockets_of
 
 T1: Final = 0.5
 T2: Final = 4.0
@@ -40,6 +41,10 @@ class Call:
     answer_seconds: float | None = None
     """From the INVITE to its 200."""
     failure: str | None = None
+    status: int = 0
+    """Of the INVITE's final response; 0 before there is one."""
+    retry_after: str | None = None
+    """What a refusal said of when to try again."""
     provisional: bool = False
     hung_up: bool = False
     over: bool = False
@@ -60,17 +65,19 @@ class Caller:
     ) -> None:
         run = secrets.token_hex(4)
         self.calls = [
-            Call(Dialog(stream, run, server_port, own_port), first_audio_port + 2 * stream)
+            Call(Dialog(stream, run, server_port, own_port), port_of(stream, first_audio_port))
             for stream in range(calls)
         ]
         self.settled = 0
         """Calls that were answered or have failed."""
         self.over = 0
         """Calls that have ended."""
+        self.retransmitted = 0
+        """INVITEs that were sent again."""
         self._answered = answered
         self._ended = ended
         self._server = (HOST, server_port)
-        self._rtcp_port = first_audio_port + 2 * calls
+        self._rtcp_port = first_audio_port + sockets_of(calls)
         self._timers: list[tuple[float, int, str, float]] = []
         self._socket = bound(own_port)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
@@ -86,9 +93,12 @@ class Caller:
         self._set_timer(now + T1, stream, "INVITE", T1)
 
     def hang_up(self, stream: int, now: float) -> None:
-        """End a call that is up; any other is left alone."""
+        """End a call; one that is not up yet is ended when it is answered."""
         call = self.calls[stream]
         if call.over:
+            return
+        if call.answer_seconds is None:
+            call.failure = "the call was not answered before it was to end"
             return
         call.hung_up, call.bye_at = True, now
         self._send(call.dialog.bye())
@@ -139,7 +149,9 @@ class Caller:
             return
         tag = _TAG.search(message.fields.get("to", ""))
         call.dialog.to_tag = tag[1] if tag else ""
+        call.status = message.status
         if message.status >= 300:
+            call.retry_after = message.fields.get("retry-after")
             self._send(call.dialog.ack(refused=True))
             self._finish(stream, f"INVITE was answered {message.status}")
             return
@@ -149,6 +161,9 @@ class Caller:
         if call.answer_seconds is None and not call.over:
             call.answer_seconds = now - call.invited_at
             self.settled += 1
+            if call.failure is not None:
+                self.hang_up(stream, now)
+                return
             target = messages.audio_target(message.body)
             if target is None:
                 call.failure = "the answer takes no audio"
@@ -165,6 +180,7 @@ class Caller:
         if method == "BYE":
             self._send(call.dialog.bye())
         elif not call.provisional:
+            self.retransmitted += 1
             self._send(call.dialog.invite(call.audio_port, self._rtcp_port))
         interval = min(2 * interval, T2)
         self._set_timer(now + interval, stream, method, interval)

@@ -14,8 +14,11 @@ from pathlib import Path
 from .errors import BenchError
 from .options import Options
 
-FILES_PER_CALL = 4
-"""Files a server may hold open a call: two sockets and two journals."""
+FILES_PER_CALL = 3
+"""Files a server holds open for a call that is recorded: two sockets and a journal."""
+
+FILES_PER_LEG = 4
+"""The same for a leg that is sent something as well, which is a second journal."""
 
 SAMPLE_BYTES_PER_SECOND = 16_000
 """Of one call's journal, and again of its wav."""
@@ -39,27 +42,35 @@ def describe() -> str:
 
 
 def raise_file_limit(options: Options) -> None:
-    """Allow as many open files as may be; BenchError when that is too few for the loads."""
+    """Allow as many open files as are needed; BenchError when that may not be."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    needed = FILES_PER_CALL * max(options.loads) + 300
-    if hard != resource.RLIM_INFINITY and hard < needed:
+    needed = 1000 + max(
+        FILES_PER_CALL * options.most_calls, FILES_PER_LEG * options.most_legs_both_ways
+    )
+    if hard == resource.RLIM_INFINITY or hard >= needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, needed))
+    except (OSError, ValueError):
         raise BenchError(
-            f"{max(options.loads)} calls need {needed} open files and this shell allows {hard}: "
-            "raise `ulimit -Hn`, or run less with --calls"
-        )
+            f"{options.most_legs} legs need {needed} open files and this shell allows {hard}: "
+            "raise `ulimit -Hn`, or run less"
+        ) from None
 
 
 def check_disk(options: Options, where: Path) -> None:
     """Raise BenchError when the recordings of the largest load will not fit."""
-    calls = max(options.loads)
+    calls = options.most_calls
     longest = calls / options.setup_rate + options.seconds + 5
     needed = int(calls * longest * SAMPLE_BYTES_PER_SECOND * 2.2)
+    both_ways = 2 * options.most_legs * (options.seconds + 10) * SAMPLE_BYTES_PER_SECOND
+    needed = max(needed, int(both_ways))
     free = shutil.disk_usage(where).free
     if free < needed:
         raise BenchError(
             f"{calls} calls leave {needed >> 20} MiB in {where}, where {free >> 20} MiB are free: "
-            "name another place with TMPDIR, or run less with --calls"
+            "name another place with TMPDIR, or run less"
         )
 
 
@@ -77,6 +88,11 @@ def alone() -> Iterator[None]:
                 "another bench is running here; two would measure each other"
             ) from None
         yield
+
+
+def stay_on(core: int) -> None:
+    """Run this process, and what it starts without saying where, on `core` from now on."""
+    os.sched_setaffinity(0, {core})
 
 
 @contextlib.contextmanager

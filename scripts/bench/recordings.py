@@ -44,6 +44,13 @@ class Verdict:
         """Whether nothing is missing and nothing was added."""
         return self.missing == 0 and self.foreign == 0
 
+    def fault(self, said: int) -> str:
+        """Say what is wrong, of so many samples said."""
+        return (
+            f"of {said} samples {self.missing} are missing or not in their place, "
+            f"{self.foreign} do not belong there"
+        )
+
 
 def compare(file: NDArray[np.int16], said: NDArray[np.int16]) -> Verdict:
     """Return what `file` has of `said`, once the first packet found in it says where."""

@@ -1,90 +1,133 @@
-"""The result: a table to read and JSON to keep."""
+"""The result: tables to read, text for the documentation, and JSON to keep."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import shlex
+import sys
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from .options import YARDSTICKS, Options
-from .runs import Figure
+from .figures import Figure, Results
+from .options import Options
+from .tables import Text, tables
 
 NOTE = (
-    "CPU milliseconds per call and second of: a recvmmsg sweep of all sockets every 100 ms, in "
-    "Python through ctypes (floor); an asyncio endpoint a stream that does nothing; the server "
-    "and, apart, its render processes. x: server by floor. KiB: the server's memory per call. "
-    "answer: INVITE to 200, p99 in ms. late: the generator's own lateness, p99 in ms, worst of "
-    "the runs. files: those that are right to the sample. *: lost packets, or could not be fed."
+    "floor: a recvmmsg sweep of all sockets every 100 ms, in Python through ctypes, that throws "
+    "packets away; asyncio: an endpoint a stream that does nothing; x: server by floor. "
+    "Milliseconds: answer, INVITE to 200, p99; delay, what a relay adds to a packet's way; tick, "
+    "how late the server's media ticks began, p99; late, how late the generator was, p99. KiB: "
+    "memory a call or pair. right: recordings that are right to the sample. refused: with 503 and "
+    "Retry-After; lost: samples of calls that were taken. again: INVITEs sent a second time. *: "
+    "lost packets, or could not be fed."
 )
 
-COLUMNS = (
-    "calls", *YARDSTICKS, "server", "render", "x", "KiB", "answer", "late", "files", "result",
-)  # fmt: skip
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Setting:
+    """What the figures were found with."""
+
+    machine: str
+    voice: str
+    options: Options
+
+    @property
+    def command(self) -> str:
+        """The command line."""
+        return f"python -m scripts.bench {shlex.join(sys.argv[1:])}".strip()
+
+    def describe(self) -> str:
+        """Return machine, cores and voice in a few lines."""
+        options = self.options
+        return (
+            f"{self.machine}\n"
+            f"server on core {options.server_core}, generator on core {options.generator_core}; "
+            f"{self.voice}; {options.seconds:g} s of steady state"
+        )
 
 
-def print_table(console: Console, figures: Sequence[Figure]) -> None:
-    """Print one line a load."""
-    table = Table(
-        title="One-way recordings, PCMU, 20 ms packets",
-        caption=NOTE,
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
+def print_tables(console: Console, results: Results) -> None:
+    """Print everything, and what was wrong."""
+    for text in tables(results):
+        console.print(_table(text))
+    console.print(NOTE, style="dim", markup=False, highlight=False, soft_wrap=True)
+    for line in _remarks(results):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def name_of(figure: Figure) -> str:
+    """Return what a run is called in a sentence."""
+    return f"{figure.load} {figure.calls}, {figure.subject}"
+
+
+def line_of(figure: Figure) -> str:
+    """Return a figure in one line."""
+    return (
+        f"{name_of(figure):28} {figure.ms_per_call_second:.3f} ms, "
+        f"{figure.core_percent:.0f} % of its core; generator {figure.generator_percent:.0f} %, "
+        f"{figure.generator_us_per_packet:.1f} us a packet"
+        + "".join(f"; {text}" for text in (*figure.remarks, *figure.problems))
     )
-    for name in COLUMNS:
-        table.add_column(name, justify="right", no_wrap=True)
-    for calls in dict.fromkeys(figure.calls for figure in figures):
-        row = {figure.subject: figure for figure in figures if figure.calls == calls}
-        table.add_row(*_cells(calls, row))
-    console.print(table)
-    for figure in figures:
-        for problem in (*figure.remarks, *figure.problems):
-            console.print(f"{figure.calls} calls, {figure.subject}: {problem}", markup=False)
 
 
-def _cells(calls: int, row: dict[str, Figure]) -> list[str]:
-    cells = [str(calls), *(_yardstick(row.get(name)) for name in YARDSTICKS)]
-    ours = row.get("mediaserver")
-    if ours is None or ours.server is None:
-        return [*cells, *["-"] * 8]
-    ratio = "-" if ours.ratio_to_floor is None else f"{ours.ratio_to_floor:.1f}"
-    late = max(figure.late_p99_ms for figure in row.values())
-    return [
-        *cells,
-        f"{ours.ms_per_call_second:.3f}",
-        f"{ours.render_ms_per_call_second:.3f}",
-        ratio,
-        f"{ours.server.rss_per_call_kib:.0f}",
-        f"{ours.server.answer_p99_ms:.0f}",
-        f"{late:.1f}",
-        f"{ours.server.files_right}",
-        "[red]FAILED[/]" if ours.problems else "[green]right[/]",
-    ]
+def write_markdown(path: Path, setting: Setting, results: Results) -> None:
+    """Write the tables as they stand in the documentation."""
+    parts = [f"`{setting.command}`, {setting.describe()}.".replace("\n", "; ")]
+    for text in tables(results):
+        lines = [
+            f"### {text.title}",
+            "",
+            "| " + " | ".join(text.columns) + " |",
+            "|" + "---|" * len(text.columns),
+            *("| " + " | ".join(row) + " |" for row in text.rows),
+        ]
+        parts.append("\n".join(lines))
+    parts.append(NOTE)
+    if remarks := _remarks(results):
+        parts.append("\n".join(f"- {line}" for line in remarks))
+    path.write_text("\n\n".join(parts) + "\n")
 
 
-def _yardstick(figure: Figure | None) -> str:
-    """Return its figure, marked where it could not keep up."""
-    if figure is None:
-        return "-"
-    return f"{figure.ms_per_call_second:.3f}" + ("*" if figure.problems else "")
-
-
-def write_json(
-    path: Path, machine: str, voice: str, options: Options, figures: Sequence[Figure]
-) -> None:
+def write_json(path: Path, setting: Setting, results: Results) -> None:
     """Write everything measured."""
     result = {
-        "machine": machine,
-        "voice": voice,
-        "unit": NOTE,
-        "seconds": options.seconds,
-        "setup_rate": options.setup_rate,
-        "complete": all(not f.problems for f in figures if f.subject == "mediaserver"),
-        "figures": [dataclasses.asdict(figure) for figure in figures],
+        "machine": setting.machine,
+        "voice": setting.voice,
+        "command": setting.command,
+        "note": NOTE,
+        "seconds": setting.options.seconds,
+        "setup_rate": setting.options.setup_rate,
+        "complete": not results.problems(),
+        **dataclasses.asdict(results),
     }
     path.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def _remarks(results: Results) -> list[str]:
+    """Return, a line each, what disturbed a run or was wrong about it."""
+    found = [
+        f"{name_of(figure)}: {text}"
+        for figure in results.figures
+        for text in (*figure.remarks, *figure.problems)
+    ]
+    found += [
+        f"churn {step.rate:.0f}: {text}" for step in results.set_ups for text in step.problems
+    ]
+    found += [f"overload {run.limit}: {text}" for run in results.overloads for text in run.problems]
+    if results.shelf is not None:
+        found += [f"shelf: {text}" for text in results.shelf.problems]
+    return found
+
+
+def _table(text: Text) -> Table:
+    table = Table(title=text.title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in text.columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    colours = {"right": "[green]right[/]", "FAILED": "[red]FAILED[/]"}
+    for row in text.rows:
+        table.add_row(*(colours.get(cell, cell) for cell in row))
+    return table

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -21,6 +22,9 @@ from .options import HOST, Options
 
 START: Final = 30.0
 """Seconds the server may take until it is ready."""
+
+POLL: Final = 0.01
+"""Seconds between two looks at whether it is."""
 
 STOP: Final = 60.0
 """Seconds it may take to stop."""
@@ -43,16 +47,25 @@ def document(callback_port: int) -> dict[str, object]:
     return {"version": "1.0.0", "sections": {"main": steps}}
 
 
-class Server:
-    """Runs from construction until the context is left. Everything of it lies in `folder`."""
+def roomy(calls: int, rate: float) -> dict[str, object]:
+    """Return limits that so many calls at such a rate do not reach."""
+    return {"max_calls": calls + 100, "max_calls_per_second": int(2 * rate) + 100}
 
-    def __init__(self, options: Options, folder: Path, calls: int) -> None:
+
+class Server:
+    """Runs from construction until the context is left. Everything of it lies in `folder`.
+
+    `limits` are the settings of that name.
+    """
+
+    def __init__(self, options: Options, folder: Path, limits: Mapping[str, object]) -> None:
         self.key = secrets.token_hex(16)
         self._options = options
         self._log = folder / "server.log"
+        self.started_at = time.monotonic()
         script, config = folder / "record.yaml", folder / "config.yaml"
         script.write_text(yaml.safe_dump(document(options.callback_port)))
-        config.write_text(yaml.safe_dump(self._settings(options, folder, script, calls)))
+        config.write_text(yaml.safe_dump(self._settings(options, folder, script, limits)))
         with self._log.open("wb") as log, on_core(options.server_core):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mediaserver", "serve", "--config", str(config)],
@@ -70,12 +83,32 @@ class Server:
     def wait_until_ready(self) -> None:
         """Return when the server takes calls; BenchError with its last words when it does not."""
         deadline = time.monotonic() + START
-        while not self._healthy():
+        while not self.health():
             if self._process.poll() is not None:
                 raise BenchError(f"the server ended at once: {self._last_words()}")
             if time.monotonic() > deadline:
                 raise BenchError(f"the server was not ready within {START:.0f} s")
-            time.sleep(0.1)
+            time.sleep(POLL)
+
+    def health(self) -> dict[str, object]:
+        """Return what the server says of itself; nothing while it is not ready."""
+        connection = http.client.HTTPConnection(HOST, self._options.http_port, timeout=2)
+        try:
+            connection.request("GET", "/health")
+            response = connection.getresponse()
+            said = json.loads(response.read())
+            return said if response.status == 200 and isinstance(said, dict) else {}
+        except (OSError, http.client.HTTPException, ValueError):
+            return {}
+        finally:
+            connection.close()
+
+    def tick_lateness(self) -> tuple[float | None, float | None]:
+        """Return how late the media ticks began, p50 and p99 in milliseconds, if that is told."""
+        media = self.health().get("media")
+        if not isinstance(media, dict):
+            return None, None
+        return media.get("late_p50_ms"), media.get("late_p99_ms")
 
     def complaints(self) -> list[str]:
         """Return the errors and tracebacks in the server's log."""
@@ -119,7 +152,7 @@ class Server:
         return f"{HOST}:{port}"
 
     def _settings(
-        self, options: Options, folder: Path, script: Path, calls: int
+        self, options: Options, folder: Path, script: Path, limits: Mapping[str, object]
     ) -> dict[str, object]:
         return {
             "sip": {"listen": [f"udp:{self._listen(options.sip_port)}"]},
@@ -129,22 +162,9 @@ class Server:
             "api_keys": [self.key],
             "outbound": {"allow": ["127.0.0.0/8"]},
             "routes": [{"to": "*", "swml": str(script)}],
-            "limits": {
-                "max_calls": calls + 100,
-                "max_calls_per_second": int(2 * options.setup_rate) + 100,
-            },
+            "limits": dict(limits),
             "log": {"format": "json", "level": "info"},
         }
-
-    def _healthy(self) -> bool:
-        connection = http.client.HTTPConnection(HOST, self._options.http_port, timeout=2)
-        try:
-            connection.request("GET", "/health")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
 
     def _last_words(self) -> str:
         lines = self._log.read_text(errors="replace").strip().splitlines()

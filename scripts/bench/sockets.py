@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+from typing import Final
 
 from .options import HOST
+
+_SO_TIMESTAMPNS: Final = 35
 
 
 def bound(port: int) -> socket.socket:
@@ -17,3 +20,8 @@ def bound(port: int) -> socket.socket:
         sock.close()
         raise OSError(error.errno, f"UDP port {port}: {error.strerror}") from None
     return sock
+
+
+def stamp_arrivals(sock: socket.socket) -> None:
+    """Have the kernel say of every datagram when it arrived."""
+    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)

@@ -22,6 +22,8 @@ FRAME: Final = 160
 PROMPTS: Final = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 LONGEST: Final = 600 * RATE
 """Samples of speech taken: ten minutes."""
+PROMPT_KINDS: Final = 8
+"""Different prompts there are."""
 _LEAST: Final = 30 * RATE
 _SYNTHETIC_SECONDS: Final = 120
 
@@ -42,6 +44,11 @@ class Voice:
         """Return the samples of so many packets from `start` on, after G.711."""
         at = (start + np.arange(packets * FRAME)) % self.codes.size
         return DECODE[self.codes[at]]
+
+    def prompt(self, stream: int, packets: int) -> NDArray[np.int16]:
+        """Return what is played to a stream: one of `PROMPT_KINDS` prompts, so many packets."""
+        kind = stream % PROMPT_KINDS
+        return self.said(kind * (self.codes.size // PROMPT_KINDS), packets)
 
 
 def load_voice() -> Voice:

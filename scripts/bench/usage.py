@@ -7,14 +7,19 @@ are counted apart, with those that have ended by now (`cutime`, `cstime`).
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from .errors import BenchError
+
+_TELLING: Final = re.compile(r"forkserver|resource_tracker|spawn_main|mediaserver(?:\.\w+)+")
+"""What tells one Python process of the server from another."""
 
 _TICK: Final = 1.0 / os.sysconf("SC_CLK_TCK")
 
@@ -46,10 +51,39 @@ def read_usage(pid: int) -> Usage:
     return Usage(
         at=at,
         cpu=cpu,
-        children_cpu=ended + sum(_cpu_or_nothing(child) for child in _descendants(pid)),
+        children_cpu=ended + sum(cpu_or_nothing(child) for child in descendants(pid)),
         core_busy=_busy_seconds(min(os.sched_getaffinity(pid))),
         rss=int(fields[21]) * os.sysconf("SC_PAGE_SIZE"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a process has in memory, bytes."""
+
+    rss: int
+    pss: int
+    """With pages that others use too divided among them."""
+
+
+def read_memory(pid: int) -> Memory:
+    """Return what process `pid` has in memory; nothing when it is gone."""
+    sizes: dict[str, int] = {}
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+            name, size, *_ = line.split()
+            sizes[name] = int(size) << 10
+    return Memory(sizes.get("Rss:", 0), sizes.get("Pss:", 0))
+
+
+def name_of(pid: int) -> str:
+    """Return what a process is: the part of its command line that says it."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return "gone"
+    found = _TELLING.findall(" ".join(words))
+    return str(found[-1]) if found else Path(words[0]).name
 
 
 def udp_drops(first: int, last: int) -> int:
@@ -83,14 +117,16 @@ def _busy_seconds(core: int) -> float:
     return 0.0
 
 
-def _cpu_or_nothing(pid: int) -> float:
+def cpu_or_nothing(pid: int) -> float:
+    """Return the seconds of CPU time a process has used; 0 when it is gone."""
     try:
         return _cpu_seconds(pid)
     except OSError:
         return 0.0
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """Return the children of a process, and theirs."""
     parents: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit():

@@ -1,0 +1,1 @@
+"""The runs: one module for each thing that is measured."""

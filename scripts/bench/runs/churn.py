@@ -1,0 +1,110 @@
+"""Calls that come and go beside calls that stand: how long INVITEs wait, what a call costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from ..figures import SetUp
+from ..generator import generate
+from ..load import Churn, Churned, Finish, Load, Outcome
+from ..options import Options
+from ..process import Child
+from ..receiver import Listening, receive
+from ..server import Server, roomy
+from ..speech import Voice
+from ..usage import read_usage
+from .harvest import complaints, gather
+from .measure import LATE, Measured, Say, answer_of, folder_of, generator_faults, measure
+
+RATES: Final = (50, 100, 150, 200, 250, 300, 400)
+"""Short calls a second, tried in turn until one is too many."""
+
+SECONDS: Final = 8
+"""Of each rate."""
+
+LIFE: Final = 2.0
+"""Seconds a short call lasts."""
+
+BOUND_MS: Final = 100.0
+"""Milliseconds within which 99 of 100 INVITEs are to be answered."""
+
+REST: Final = 2.0
+"""Seconds after the last of a rate's calls, in which what is left of them is rendered and told."""
+
+
+def run_churn(standing: int, options: Options, voice: Voice, say: Say) -> list[SetUp]:
+    """Measure short calls beside `standing` ones, at one rate after the other."""
+    load = Load(
+        streams=standing + sum(rate * SECONDS for rate in RATES),
+        standing=standing,
+        stream_first=options.stream_first,
+        seconds=options.seconds,
+        sip_port=options.sip_port,
+        caller_port=options.caller_port,
+        setup_rate=options.setup_rate,
+        hold=True,
+    )
+    limits = roomy(standing + 4 * max(RATES), max(RATES))
+    with (
+        folder_of(options, f"churn-{standing}") as folder,
+        Child("receiver", options.generator_core, receive, options.callback_port) as receiver,
+        Server(options, folder, limits) as server,
+    ):
+        receiver.expect(Listening, 30)
+        server.wait_until_ready()
+        with Child("generator", options.generator_core, generate, load) as generator:
+            patience = standing / options.setup_rate + 45
+            name = f"churn-{standing}"
+            quiet = measure(server.pid, generator, options, patience, name, load.streams)
+            found = _climb(generator, server.pid, quiet, standing, say)
+            generator.send(Finish())
+            outcome = generator.expect(Outcome, patience + 45)
+        say(f"{name}, waiting for callbacks and comparing every file")
+        harvest = gather(server, receiver, options, voice, outcome)
+        server.stop()
+        # Of all rates together, and most likely of the last, which was the one too many.
+        found[-1].problems += generator_faults(outcome) + harvest.problems + complaints(server)
+    return found
+
+
+def _climb(generator: Child, pid: int, quiet: Measured, standing: int, say: Say) -> list[SetUp]:
+    """Raise the rate until INVITEs wait too long."""
+    found: list[SetUp] = []
+    for rate in RATES:
+        say(f"{standing} calls standing, {rate} a second come and go")
+        before = read_usage(pid)
+        generator.send(Churn(rate=rate, calls=rate * SECONDS, life=LIFE))
+        churned = generator.expect(Churned, 120)
+        time.sleep(REST)
+        step = _set_up(standing, rate, quiet, Measured(before, read_usage(pid)), churned)
+        found.append(step)
+        if step.problems or step.answer.p99_ms > BOUND_MS:
+            break
+    return found
+
+
+def _set_up(
+    standing: int, rate: int, quiet: Measured, measured: Measured, churned: Churned
+) -> SetUp:
+    calls = rate * SECONDS
+
+    def each(used: Callable[[Measured], float]) -> float:
+        return 1000 * (used(measured) - used(quiet) / quiet.seconds * measured.seconds) / calls
+
+    step = SetUp(
+        standing=standing,
+        rate=rate,
+        answer=answer_of(churned.answer_seconds),
+        cpu_ms=each(lambda m: m.cpu),
+        render_ms=each(lambda m: m.children_cpu),
+        retransmitted=churned.retransmitted,
+        core_percent=100 * measured.cpu / measured.seconds,
+        late_p99_ms=1000 * churned.late_p99,
+    )
+    if churned.failed:
+        step.problems.append(f"{churned.failed} of {calls} short calls failed at {rate} a second")
+    if churned.late_p99 > LATE:
+        step.problems.append(f"the generator was late at {rate} a second: it measured itself")
+    return step

@@ -1,0 +1,47 @@
+"""The runs themselves, as small as they can be, with the real engine and real processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts.bench.figures import Figure
+from scripts.bench.options import Options, parse
+from scripts.bench.runs.legs import run_play, run_relay
+from scripts.bench.runs.yardstick import run_yardstick
+from scripts.bench.speech import load_voice
+
+VOICE = load_voice()
+PORTS = ["--rtp-first", "27500", "--stream-first", "28600"]
+
+
+@pytest.fixture
+def options() -> Options:
+    return parse(["--play", "3", "--relay", "2", "--seconds", "2", *PORTS])
+
+
+def faults(figure: Figure) -> list[str]:
+    """Return what is wrong beside lateness, which is the machine's affair."""
+    return [problem for problem in figure.problems if "late" not in problem]
+
+
+def test_every_journal_of_legs_that_are_played_to_is_right(options: Options) -> None:
+    figure = run_play(3, options, VOICE, lambda text: None)
+    assert faults(figure) == []
+    assert figure.recorded is not None
+    assert (figure.recorded.files_right, figure.recorded.samples_missing) == (3, 0)
+
+
+def test_every_journal_of_relayed_legs_is_right_and_the_delay_is_known(options: Options) -> None:
+    figure = run_relay(2, options, VOICE, lambda text: None)
+    assert faults(figure) == []
+    assert figure.recorded is not None
+    assert figure.recorded.files_right == 4
+    assert figure.relayed is not None
+    assert figure.relayed.packets > 0
+    assert figure.relayed.p50_ms > 0
+
+
+def test_the_floor_gets_every_packet(options: Options) -> None:
+    figure = run_yardstick("floor", 40, options)
+    assert faults(figure) == []
+    assert figure.dropped == 0

@@ -144,11 +144,10 @@ class Loudness:
 
     def _read_noise(self, power: NDArray[np.float64]) -> None:
         """Set the threshold by the frames of the last seconds."""
-        levels = power.copy()
+        levels, count = power.copy(), len(power)
         levels.sort()
-        count = len(levels)
-        noise = float(levels[int(NOISE_SHARE * count)])
-        low, high = (float(levels[int(share * count)]) for share in SPREAD_SHARES)
+        noise = levels.item(int(NOISE_SHARE * count))
+        low, high = (levels.item(int(share * count)) for share in SPREAD_SHARES)
         spread = SPREAD_MARGIN * 10.0 * log10((high + 1.0) / (low + 1.0))
         margin = self._margin_db + min(spread, SPREAD_LIMIT_DB)
         self._threshold = max(self._floor, noise * 10.0 ** (margin / 10.0))

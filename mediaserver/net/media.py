@@ -29,6 +29,7 @@ from ..rtp.relay import Relays
 from ..rtp.sender import Senders
 from ..rtp.source import Sources
 from ..rtp.timeline import Key, Kind, Timelines
+from .encodings import Encodings
 from .endpoints import Endpoints
 from .lanes import Lane, open_lane
 from .leg import RtpLeg
@@ -79,6 +80,7 @@ class MediaEngine:
         self.senders = Senders(capacity, secrets.randbits)
         self.relays = Relays(capacity, self.senders)
         self.endpoints = Endpoints(capacity)
+        self.encodings = Encodings()
         self.tapes = Tapes(self.lines, journals, self._played, capacity)
         self.audible: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         """Whether a leg's far end listens, as was negotiated."""

@@ -18,9 +18,10 @@ ends with the last frame heard or, on a noisy line, when it has faded into the n
 enough. So nothing is looked at until a stop is due or the line is about to forget (`STRIDE`); and
 then speech is looked for from the newest frame backwards, which in the middle of a sentence finds
 it at once. A frame less than the timeout after speech continues it, whatever lies between; where
-the timeout is shorter than the stretch looked at, that is repeated from each frame found. Since a
-frame's verdict depends on the samples up to it alone, the stops are the same however often, and
-on however much audio at once, the recorder is asked.
+the timeout is shorter than the stretch looked at, that is repeated from each frame found. A
+frame's verdict depends on the samples up to it alone, and the fading on no more than the timeout
+that follows: so the stops are the same however often, and on however much audio at once, the
+recorder is asked.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Recorder:
 
     @property
     def wake(self) -> int:
-        """Position of `decided` before which `advance` has nothing to do; it only grows."""
+        """Position of `decided` before which `advance` has nothing to do."""
         return self._wake
 
     def advance(self, final: int, decided: int, read: Reader) -> Stop | None:

@@ -248,3 +248,19 @@ async def test_a_prompt_goes_on_in_the_law_that_is_spoken_now(
     assert laws == sorted(laws)
     assert set(laws) == {0, 8}
     assert len(packets) == 50
+
+
+async def test_legs_that_play_the_same_share_its_encoding(
+    engine: MediaEngine, phones: list[Phone]
+) -> None:
+    phones += [Phone(), Phone(), Phone(codec=PCMA)]
+    legs = [engine.open_leg() for _ in phones]
+    for leg, phone in zip(legs, phones, strict=True):
+        leg.connect(phone.session, "127.0.0.1")
+    clip = np.full(480, 500, np.int16)
+    await asyncio.gather(*(leg.play(clip) for leg in legs))
+    assert len(engine.encodings) == 2  # one for each law
+    for phone in phones:
+        assert len(phone.heard()) == 3
+    del clip
+    assert len(engine.encodings) == 0

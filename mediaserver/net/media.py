@@ -221,7 +221,8 @@ class MediaEngine:
             if again:
                 # What was heard is judged and written before the next round can push it out.
                 self.lines.settle(waiting.slot)
-                self._follow_up(waiting.slot, self.clock.monotonic())
+                self._tell(waiting.slot)
+                self.tapes.turn(waiting.slot, self.clock.monotonic())
 
     def _take(self, batch: PacketBatch) -> None:
         """Let the packets of one batch through to the lines, and the keys to their listeners."""
@@ -290,28 +291,33 @@ class MediaEngine:
             self._timer = None
 
     def _turn(self, now: float) -> None:
-        if self._behind:
-            self.drain(self._legs[slot] for slot in self._behind if slot in self._legs)
-            self._behind = []
-        for turn in self._turns.due(self._tick_number):
-            sockets = turn.sockets
-            if not turn.thorough:
-                self._peek(sockets)
-                continue
-            self._drain(sockets)
-            self.lines.advance(now, sockets.slot)
-            self._follow_up(sockets.slot, now)
-            for slot in sockets.slot[self.report_at[sockets.slot] <= now].tolist():
-                if slot in self._legs:
-                    self._legs[slot].send_report(now)
+        # What is due goes out first. The journals' thread is given its work last: from then on it
+        # competes for the interpreter.
         if self._sending:
             self._send(now)
         if self._dialing:
             self._dial(now)
+        if self._behind:
+            self.drain(self._legs[slot] for slot in self._behind if slot in self._legs)
+            self._behind = []
+        drained: list[SocketSet] = []
+        for turn in self._turns.due(self._tick_number):
+            if turn.thorough:
+                self._drain(turn.sockets)
+                self.lines.advance(now, turn.sockets.slot)
+                drained.append(turn.sockets)
+            else:
+                self._peek(turn.sockets)
+        for sockets in drained:
+            self._tell(sockets.slot)
+            for slot in sockets.slot[self.report_at[sockets.slot] <= now].tolist():
+                if slot in self._legs:
+                    self._legs[slot].send_report(now)
+        for sockets in drained:
+            self.tapes.turn(sockets.slot, now)
 
-    def _follow_up(self, slots: NDArray[np.int64], now: float) -> None:
-        """Write down what these legs heard, and wake the listeners that waited for it."""
-        self.tapes.turn(slots, now)
+    def _tell(self, slots: NDArray[np.int64]) -> None:
+        """Wake the listeners of those legs whose lines went on to where they wait for."""
         for slot in slots[self.lines.decided[slots] >= self.wake_at[slots]].tolist():
             if slot in self._legs:
                 self._legs[slot].tell_advance()

@@ -55,6 +55,8 @@ class Tapes:
         self._played = played
         self._tapes: dict[int, _Tape] = {}
         self._number: NDArray[np.int64] = np.full(capacity, _NONE, np.int64)
+        self._sent_number: NDArray[np.int64] = np.full(capacity, _NONE, np.int64)
+        self._first: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self._kept: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self._kept_at: NDArray[np.float64] = np.zeros(capacity, np.float64)
         self._run_position: NDArray[np.int64] = np.full(capacity, _NONE, np.int64)
@@ -71,7 +73,8 @@ class Tapes:
     ) -> None:
         """Keep a leg from position `since` on, a moment ago; what it sends, from now on."""
         self._tapes[slot] = _Tape(heard, sent, since)
-        self._number[slot] = heard.number
+        self._number[slot], self._sent_number[slot] = heard.number, sent.number
+        self._first[slot] = since
         # What came before is nobody's; and nothing is written twice.
         self._kept[slot] = max(since, int(self._kept[slot]))
         self._kept_at[slot] = now
@@ -127,8 +130,9 @@ class Tapes:
             self._run_position[one] = position[index]
             self._run_start[one] = offset[index]
         self._run_end[slot] = offset + frames.size[kept]
-        for one in slot[self._run_end[slot] - self._run_start[slot] >= BLOCK].tolist():
-            self._write_run(one)
+        full = slot[self._run_end[slot] - self._run_start[slot] >= BLOCK]
+        if full.size:
+            self._write_runs(full)
 
     def end_run(self, slot: int) -> None:
         """Write what a leg sent of what it plays, before that changes."""
@@ -158,6 +162,22 @@ class Tapes:
             tape.heard.write(start, self._lines.read(slot, start, upto))
             self._kept[slot] = max(done, upto)
         self._kept_at[slot] = now
+
+    def _write_runs(self, slot: NDArray[np.int64]) -> None:
+        """Write runs that are full; those of one block all at once."""
+        assert self._journals is not None
+        position, start = self._run_position[slot], self._run_start[slot]
+        even = (self._run_end[slot] - start == BLOCK) & (position >= self._first[slot])
+        for one in slot[~even].tolist():
+            self._write_run(one)
+        slot, position, start = slot[even], position[even], start[even]
+        if not slot.size:
+            return
+        pairs = zip(slot.tolist(), start.tolist(), strict=True)
+        samples = np.stack([self._played(one, at, at + BLOCK) for one, at in pairs])
+        self._journals.write_many(self._sent_number[slot], position, samples)
+        self._run_position[slot] = position + BLOCK
+        self._run_start[slot] = start + BLOCK
 
     def _write_run(self, slot: int) -> None:
         tape = self._tapes.get(slot)

@@ -58,9 +58,9 @@ class Turns:
                 for group in (self._hurried[now], self._relaxed[now])
             ]
             self._thorough[now] = sets
-        for sockets in sets:
-            if len(sockets):
-                yield Turn(sockets, thorough=True)
+        hurried, relaxed = sets
+        if len(hurried):
+            yield Turn(hurried, thorough=True)
         quick = self._quick[now]
         if quick is None:
             others = [pair for n, group in enumerate(self._hurried) if n != now
@@ -69,6 +69,8 @@ class Turns:
             self._quick[now] = quick
         if len(quick):
             yield Turn(quick, thorough=False)
+        if len(relaxed):
+            yield Turn(relaxed, thorough=True)
 
     def _change(
         self, slot: int, sock: socket.socket | None, where: list[dict[int, socket.socket]]

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from farend.talker import SLOT, Heard, Talker, Timed
 from mediaserver.audio.g711 import ALAW_DECODE, ULAW_DECODE
+from mediaserver.recording.recorder import REACH
 from mediaserver.rtp.packet import build_packet
+from mediaserver.rtp.ring import RING
+from mediaserver.rtp.timeline import REORDER
 
 Noise = Callable[[float], bytes]
 LENGTH = 14.28
@@ -272,3 +275,8 @@ def test_a_file_sent_all_at_once_is_kept_whole(heard: Heard, talker: Talker, noi
     packets = [Timed(0.1 + i * 0.02 / 10, t.packet) for i, t in enumerate(talker.say(payload))]
     heard.feed(packets, until=4.0)
     assert np.array_equal(heard.voice(), decoded(payload))
+
+
+def test_a_line_is_kept_as_long_as_a_recorder_may_look_back() -> None:
+    """Behind what is final; a drain's round of the longest packets may come in between."""
+    assert RING - REORDER * 8000 >= REACH * 8000

@@ -27,7 +27,6 @@ from .values import (
     Network,
     PortRange,
     SipListen,
-    bracketed,
     is_ip,
     parse_base_url,
     parse_host,
@@ -239,10 +238,6 @@ class Config(BaseSettings):
         if self.sip.advertise is not None and is_ip(self.sip.advertise):
             return self.sip.advertise
         return self.media_host
-
-    def sip_host(self, listen: SipListen) -> str:
-        """Return the host told in Contact and Via for a socket, in brackets if it is IPv6."""
-        return bracketed(self.sip.advertise or listen.host)
 
 
 def contradictions(config: Config) -> Iterator[tuple[str, str]]:

@@ -86,8 +86,8 @@ class Messages:
         self.address: NDArray[np.uint64] = self._messages.ctypes.data + rows * 56
         """Where each message is."""
 
-    def fill(self, packets: Outgoing) -> int:
-        """Describe the packets, at most as many as there is room for; return how many."""
+    def fill(self, packets: Outgoing) -> None:
+        """Describe the packets, at most as many as there is room for."""
         count = packets.slot.size
         vectors, messages = self._vectors[:count], self._messages[:count]
         vectors[:, 0] = packets.head
@@ -97,7 +97,6 @@ class Messages:
         endpoints = self._endpoints
         messages[:, 0] = packets.slot * endpoints.names.shape[1] + self._names
         messages[:, 1] = endpoints.sizes[packets.slot]
-        return count
 
 
 class BatchTransmitter:

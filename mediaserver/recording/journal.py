@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -191,8 +190,3 @@ class Journal:
             samples[position - start : position - start + got] = np.frombuffer(data, _SAMPLE, got)
             position += got
         return samples.astype(np.int16, copy=False)
-
-    def read_chunks(self, start: int, end: int, chunk: int) -> Iterator[NDArray[np.int16]]:
-        """Yield the same as `read`, `chunk` samples at a time, the last perhaps shorter."""
-        for at in range(start, end, chunk):
-            yield self.read(at, min(at + chunk, end))

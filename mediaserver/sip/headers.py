@@ -118,11 +118,6 @@ def header_key(name: str) -> str:
     return _both_names(name)[0]
 
 
-def long_name(name: str) -> str:
-    """`name` as we write it: known names in their usual spelling, others as they came."""
-    return _both_names(name)[1]
-
-
 def check_safe(text: str) -> str:
     """Return `text` when it can be written in a message.
 

@@ -19,7 +19,8 @@ from .speech import load_voice
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what was asked for; return the exit status."""
-    console = Console(stderr=False)
+    # The tables are wide; a pipe or a file has room for them.
+    console = Console(width=None if sys.stdout.isatty() else 130)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what we started is ended
     try:
         options = parse(arguments)

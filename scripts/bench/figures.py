@@ -12,7 +12,7 @@ class Figure:
     load: str
     """`record`, `play` or `relay`."""
     subject: str
-    """`mediaserver`, or the yardstick `floor` or `asyncio`."""
+    """`mediaserver`, or a yardstick: `floor`, `asyncio` or `compiled`."""
     calls: int
     """Calls; under `relay`, pairs of legs."""
     ms_per_call_second: float

@@ -26,7 +26,9 @@ FULL: Final[dict[str, tuple[int, ...]]] = {
 HOST: Final = "127.0.0.1"
 """Everything happens on loopback."""
 
-YARDSTICKS: Final = ("floor", "asyncio")
+YARDSTICKS: Final = ("floor", "asyncio", "compiled")
+"""The first is part of every run of `record`, the others of full ones. See `yardsticks` and
+`compiled`."""
 
 ASYNCIO_MOST: Final = 1000
 """Streams beyond which asyncio's endpoints are not tried: one core cannot carry them."""

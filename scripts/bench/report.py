@@ -18,7 +18,8 @@ from .tables import Text, tables
 
 NOTE = (
     "floor: a recvmmsg sweep of all sockets every 100 ms, in Python through ctypes, that throws "
-    "packets away; asyncio: an endpoint a stream that does nothing; x: server by floor. "
+    "packets away; asyncio: an endpoint a stream that does nothing; compiled: the bare work of the "
+    "engine in C; x: server by floor. "
     "Milliseconds: answer, INVITE to 200, p99; delay, what a relay adds to a packet's way; tick, "
     "how late the server's media ticks began, p99; late, how late the generator was, p99. KiB: "
     "memory a call or pair. right: recordings that are right to the sample. refused: with 503 and "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from .compiled import compiler
 from .errors import BenchError
 from .figures import Figure, Results
 from .options import ASYNCIO_MOST
@@ -56,11 +57,9 @@ class Series:
             for kind in self._options.yardsticks:
                 if kind == "asyncio" and calls > ASYNCIO_MOST:
                     continue
-                with self._console.status(f"{calls} streams, {kind}"):
-                    figure = run_yardstick(kind, calls, self._options)
-                if kind == "floor" and not figure.problems:
+                figure = self._yardstick(kind, calls, "record")
+                if kind == "floor" and figure is not None and not figure.problems:
                     floor = figure.ms_per_call_second
-                self._add(figure)
             with self._console.status(f"{calls} calls, mediaserver") as status:
                 ours = run_record(calls, self._options, self._voice, status.update)
             if floor:
@@ -70,16 +69,31 @@ class Series:
 
     def _play(self) -> None:
         for calls in self._options.loads["play"]:
+            self._bound(calls, "play")
             with self._console.status(f"{calls} calls, played to and recorded") as status:
                 self._add(run_play(calls, self._options, self._voice, status.update))
 
     def _relay(self) -> None:
         for pairs in self._options.loads["relay"]:
+            self._bound(pairs, "relay")
             with self._console.status(f"{pairs} pairs, relayed and recorded") as status:
                 figure = run_relay(pairs, self._options, self._voice, status.update)
             self._add(figure)
             if figure.problems:
                 break  # more would not be carried either
+
+    def _bound(self, calls: int, load: str) -> None:
+        if "compiled" in self._options.yardsticks:
+            self._yardstick("compiled", calls, load)
+
+    def _yardstick(self, kind: str, calls: int, load: str) -> Figure | None:
+        """Measure a yardstick, None where it cannot be."""
+        if kind == "compiled" and not compiler():
+            return None
+        with self._console.status(f"{load} {calls}, {kind}"):
+            figure = run_yardstick(kind, calls, self._options, load)
+        self._add(figure)
+        return figure
 
     def _churn(self) -> None:
         standing = max(1, self._capacity() // 2)

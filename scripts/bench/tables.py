@@ -47,8 +47,8 @@ def tables(results: Results) -> list[Text]:
 
 def _loads(results: Results, load: str) -> Text:
     figures = results.of(load)
-    others = {"record": ("floor", "asyncio"), "relay": (), "play": ()}[load]
-    kinds = [kind for kind in others if any(f.subject == kind for f in results.figures)]
+    others = {"record": ("floor", "asyncio", "compiled")}.get(load, ("compiled",))
+    kinds = [k for k in others if any((f.load, f.subject) == (load, k) for f in results.figures)]
     columns = (UNITS[load], *kinds, "server")
     columns += ("x", "answer") if load == "record" else ()
     columns += ("delay p50", "delay p99") if load == "relay" else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scripts.bench.compiled import compiler
 from scripts.bench.figures import Figure
 from scripts.bench.options import Options, parse
 from scripts.bench.runs.legs import run_play, run_relay
@@ -45,3 +46,11 @@ def test_the_floor_gets_every_packet(options: Options) -> None:
     figure = run_yardstick("floor", 40, options)
     assert faults(figure) == []
     assert figure.dropped == 0
+
+
+@pytest.mark.skipif(not compiler(), reason="there is no C compiler")
+@pytest.mark.parametrize(("load", "calls"), [("record", 4), ("play", 4), ("relay", 2)])
+def test_the_compiled_yardstick_bears_every_load(options: Options, load: str, calls: int) -> None:
+    figure = run_yardstick("compiled", calls, options, load)
+    assert faults(figure) == []
+    assert figure.ms_per_call_second > 0

@@ -1,34 +1,48 @@
-"""A yardstick under the load of one-way calls."""
+"""A yardstick under the same streams as the server."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
+from ..compiled import Work, compiled
 from ..figures import Figure
 from ..generator import generate
-from ..load import Load, Outcome
+from ..load import Echo, Load, Outcome
 from ..options import Options
-from ..process import Child
+from ..process import Channel, Child
+from ..streams import port_of
 from ..yardsticks import Drain, Ready, endpoints, floor
 from .measure import figure_of, measure
 
-_BODIES: Final = {"floor": floor, "asyncio": endpoints}
+_ECHOES: Final[dict[str, Echo]] = {"record": "none", "play": "prompt", "relay": "partner"}
 
 
-def run_yardstick(kind: str, calls: int, options: Options) -> Figure:
-    """Measure a yardstick under `calls` streams."""
-    load = Load(
-        streams=calls,
+def run_yardstick(kind: str, calls: int, options: Options, load: str = "record") -> Figure:
+    """Measure a yardstick under `calls` calls (or pairs) of a load.
+
+    `compiled` bears every load, the others `record` alone.
+    """
+    streams = 2 * calls if load == "relay" else calls
+    generated = Load(
+        streams=streams,
         stream_first=options.stream_first,
         seconds=options.seconds,
-        targets=tuple(options.rtp_first + 2 * stream for stream in range(calls)),
+        targets=tuple(options.rtp_first + 2 * stream for stream in range(streams)),
+        echo=_ECHOES[load],
     )
-    drain = Drain(calls, options.rtp_first)
+    parties = tuple(port_of(stream, options.stream_first) for stream in range(streams))
+    bodies: dict[str, tuple[Callable[[Any, Channel], None], object]] = {
+        "floor": (floor, Drain(streams, options.rtp_first)),
+        "asyncio": (endpoints, Drain(streams, options.rtp_first)),
+        "compiled": (compiled, Work(load, parties, options.rtp_first)),
+    }
+    body, order = bodies[kind]
     with (
-        Child(kind, options.server_core, _BODIES[kind], drain) as subject,
-        Child("generator", options.generator_core, generate, load) as generator,
+        Child(kind, options.server_core, body, order) as subject,
+        Child("generator", options.generator_core, generate, generated) as generator,
     ):
         subject.expect(Ready, 30)
-        measured = measure(subject.pid, generator, options, 30, f"{kind}-{calls}", calls)
+        measured = measure(subject.pid, generator, options, 30, f"{kind}-{calls}", streams)
         outcome = generator.expect(Outcome, 30)
-    return figure_of("record", kind, calls, measured, outcome)
+    return figure_of(load, kind, calls, measured, outcome)

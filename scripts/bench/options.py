@@ -17,9 +17,9 @@ go; more calls than there is room for; a server without calls; one with many rec
 
 BRIEF: Final[dict[str, tuple[int, ...]]] = {"record": (400,), "play": (200,), "relay": (100,)}
 FULL: Final[dict[str, tuple[int, ...]]] = {
-    "record": (100, 400, 1000, 2000, 3200, 4000),
+    "record": (400, 800, 1500, 1600, 3200, 4000),
     "play": (100, 200, 400),
-    "relay": (100, 200, 400, 800, 1200, 1450, 1600),
+    "relay": (100, 200, 400, 600, 800, 1200, 1450),
 }
 """A quarter, a half and 80 % of the whole are among them: does a call cost more in a crowd?"""
 

@@ -18,6 +18,7 @@ from .calls.admission import Admission, Load
 from .calls.clips import Clips
 from .calls.documents import Documents
 from .calls.ledger import Ledger
+from .calls.recording import RecordingPolicy, Studio
 from .calls.recovery import recover
 from .calls.registry import LAST_WORK, Registry, Route
 from .calls.services import Identity, Services
@@ -31,7 +32,7 @@ from .net.ports import PortPool
 from .net.signalling import Signalling, bracketed, contact_for
 from .net.sip import ListenAddress, SipEndpoint
 from .recording.journal import open_journal
-from .recording.resource import Direction, Format, audio_path
+from .recording.resource import Direction, Format, PostProcessing, audio_path
 from .sip.agent import Agent, AgentLimits
 from .sip.events import Event
 from .sip.hop import Transport
@@ -230,10 +231,7 @@ class Server:
             signalling=self._signalling,
             media=self.media,
             journals=self._journals,
-            renderer=self._renderer,
-            ledger=Ledger(
-                self._recordings, self.clock, lambda id: download_url(self._public_url, id)
-            ),
+            studio=self._studio(),
             outbox=self._outbox,
             calls=Calls(self._database),
             documents=Documents(self._fetcher),
@@ -244,8 +242,18 @@ class Server:
                 space_id=str(config.space_id),
                 node_id=str(uuid.uuid5(uuid.NAMESPACE_DNS, socket.gethostname())),
             ),
-            data_dir=str(self._data_dir),
             max_recording=config.recording.default_max_length,
+        )
+
+    def _studio(self) -> Studio:
+        ledger = Ledger(self._recordings, self.clock, lambda id: download_url(self._public_url, id))
+        return Studio(
+            ledger=ledger,
+            renderer=self._renderer,
+            clock=self.clock,
+            data_dir=str(self._data_dir),
+            formats=tuple(Format(name) for name in self.config.recording.formats),
+            sample_rate=self.config.recording.sample_rate,
         )
 
     def _web_deps(self) -> Deps:
@@ -290,7 +298,15 @@ class Server:
 
     def _find_route(self, to: str, from_: str) -> Route | None:
         route = self.config.route_for(to, from_)
-        return Route(route.swml, route.status_url) if route else None
+        if route is None:
+            return None
+        asked = route.recording
+        policy = RecordingPolicy(
+            post_processing=tuple(PostProcessing(name) for name in asked.post_processing),
+            ready_uri=asked.ready_uri,
+            retention=asked.retention or self.config.recording.retention,
+        )
+        return Route(route.swml, route.status_url, policy)
 
     def _journal_end(self, folder: str) -> int:
         """Return the last position the journal of a leg holds, on one side or the other."""

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from ..errors import LocalError, PeerError
+from ..errors import ConflictError, LocalError, PeerError
 from ..recording.announcement import Announcement, Envelope
 from ..recording.resource import Recording
 from ..recording.states import StopReason
@@ -35,12 +35,15 @@ from .ledger import persist
 from .negotiation import Negotiation
 from .performance import Performance
 from .ports import LegStatistics, MediaLeg
-from .recording import RecordingOrder, RecordingRun
+from .recording import DEFAULT_POLICY, ActiveRecording, RecordingOrder, RecordingPolicy
 from .resource import CallRecord
 from .services import Services
 
 ANSWER_WAIT: Final = 32.0
 """Seconds that the answer to an offer of ours may take to come with the ACK (64 * T1)."""
+
+MAX_RECORDINGS: Final = 16
+"""Recordings that run on one call at a time."""
 
 T = TypeVar("T")
 
@@ -52,11 +55,21 @@ class CallOver(Exception):
 class Call:
     """An inbound call."""
 
-    def __init__(self, services: Services, session: Session, request: Request) -> None:
+    def __init__(
+        self,
+        services: Services,
+        session: Session,
+        request: Request,
+        policy: RecordingPolicy = DEFAULT_POLICY,
+    ) -> None:
+        """`policy` is what its route says of its recordings."""
         self.id = str(uuid.uuid4())
         self.session = session
         self.request = request
         self.services = services
+        self.policy = policy
+        self.recordings: dict[str, ActiveRecording] = {}
+        """Those that run, by their control id."""
         self.media: MediaLeg | None = None
         self.capture: Capture | None = None
         self.envelope = Envelope(
@@ -185,19 +198,34 @@ class Call:
 
     async def record(self, order: RecordingOrder) -> Recording:
         """Record in the foreground; return the recording in its final state."""
+        _, task = self._begin_recording(order)
+        return await self.unless_over(asyncio.shield(task))
+
+    def record_along(self, order: RecordingOrder) -> ActiveRecording:
+        """Record in the background, until a rule, a command or the end of the call.
+
+        ConflictError when a recording of its control id runs already, or too many do.
+        """
+        active, _ = self._begin_recording(order)
+        return active
+
+    def _begin_recording(
+        self, order: RecordingOrder
+    ) -> tuple[ActiveRecording, asyncio.Task[Recording]]:
         if self._over.done():
             raise CallOver
         assert self.capture is not None
+        if order.control_id in self.recordings:
+            raise ConflictError(f"control_id: a recording {order.control_id!r} runs on this call")
+        if len(self.recordings) >= MAX_RECORDINGS:
+            raise ConflictError(f"{MAX_RECORDINGS} recordings run on this call; stop one first")
         self._recorded += 1
-        run = RecordingRun(
-            self.services.ledger,
-            self.services.renderer,
-            self.services.clock,
-            self.envelope,
-            self.services.data_dir,
-        )
-        task = self._spawn(run.run(self.capture, order, self.id))
-        return await self.unless_over(asyncio.shield(task))
+        active = ActiveRecording(self.services.studio, self.capture, order, self.envelope, self.id)
+        control_id = active.recording.control_id
+        self.recordings[control_id] = active
+        task = self._spawn(active.see_through())
+        active.when_over(lambda: self.recordings.pop(control_id, None))
+        return active, task
 
     async def unless_over(self, step: Awaitable[T]) -> T:
         """Wait for `step`; CallOver if the call ends first, and then the step is cancelled.

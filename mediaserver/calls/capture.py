@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from ..clock import Clock
 from ..errors import LocalError
 from ..recording.recorder import Recorder, Stop, StopRules
-from ..recording.resource import Direction, Span
+from ..recording.resource import Direction, Pause, PauseBehavior, Span
 from ..recording.states import StopReason
 from .ports import JournalFile, Journals, MediaLeg
 
@@ -24,29 +25,91 @@ _NEVER: Final = (1 << 63) - 1
 
 
 class Take:
-    """One recording in progress: where it began, and the promise of its end."""
+    """One recording in progress: where it began, its pauses, and the promise of its end."""
 
-    def __init__(self, recorder: Recorder, start: int) -> None:
+    def __init__(self, rules: StopRules, start: int, rate: int) -> None:
         self.start = start
         self.stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-        self._recorder = recorder
+        self.pauses: tuple[Pause, ...] = ()
+        self._terminators = frozenset(rules.terminators.upper())
+        self._recorder = Recorder(rules, start, rate)
+
+    @property
+    def paused(self) -> Pause | None:
+        """The pause it is in."""
+        last = self.pauses[-1] if self.pauses else None
+        return last if last is not None and last.end is None else None
 
     @property
     def wake(self) -> int:
         """Position at which there is something to decide."""
-        return _NEVER if self.stopped.done() else self._recorder.wake
+        if self.stopped.done():
+            return _NEVER
+        pause = self.paused
+        if pause is None:
+            return self._recorder.wake
+        return self._recorder.limit if pause.behavior is PauseBehavior.SILENCE else _NEVER
 
     def hear(self, leg: MediaLeg, upto: int, decided: int) -> None:
         """Let the recorder look at what is final up to `upto`, and time pass up to `decided`."""
-        self._note(self._recorder.advance(upto, decided, leg.read))
+        if self.paused is None:
+            self._note(self._recorder.advance(upto, decided, leg.read))
+        elif decided >= self.wake:
+            self._cut(StopReason.MAX_LENGTH, self._recorder.limit)
 
     def press(self, digit: str, position: int) -> None:
-        """Give the recorder a DTMF key."""
-        self._note(self._recorder.digit(digit, position))
+        """Give the recorder a DTMF key; a terminator ends the recording in a pause, too."""
+        if self.paused is None:
+            self._note(self._recorder.digit(digit, position))
+        elif digit.upper() in self._terminators:
+            self._cut(StopReason.TERMINATOR, position, digit.upper())
 
     def end(self, reason: StopReason, position: int) -> None:
         """End the take here, unless a rule ended it before."""
-        self._note(self._recorder.end(reason, max(position, self.start)))
+        if self.paused is None:
+            self._note(self._recorder.end(reason, max(position, self.start)))
+        else:
+            self._cut(reason, position)
+
+    def pause(self, behavior: PauseBehavior, position: int) -> bool:
+        """Record nothing from `position` on; False if it is over, or paused already.
+
+        What is final has been heard; a rule that has ended the recording by then wins.
+        """
+        if self.stopped.done() or self.paused is not None:
+            return False
+        start = max(position, self.start, self.pauses[-1].end or 0 if self.pauses else 0)
+        if self._recorder.limit <= start:
+            self.end(StopReason.MAX_LENGTH, start)
+            return False
+        self.pauses += (Pause(start=start, behavior=behavior),)
+        return True
+
+    def resume(self, position: int) -> bool:
+        """Record again from `position` on; False if it is over, or not paused."""
+        pause = self.paused
+        if self.stopped.done() or pause is None:
+            return False
+        counts = pause.behavior is PauseBehavior.SILENCE
+        end = max(position, pause.start)
+        if counts and self._recorder.limit <= end:
+            self._cut(StopReason.MAX_LENGTH, end)
+            return False
+        self.pauses = (*self.pauses[:-1], replace(pause, end=end))
+        self._recorder = self._recorder.resume(pause.start, end, counts=counts)
+        return True
+
+    def _cut(self, reason: StopReason, position: int, digit: str | None = None) -> None:
+        """End the take in its pause: what would be left out is no part of it."""
+        pause = self.paused
+        assert pause is not None
+        if pause.behavior is PauseBehavior.SKIP:
+            stop = Stop(reason, pause.start, digit)
+            self.pauses = self.pauses[:-1]
+        else:
+            stop = replace(self._recorder.cut(reason, max(position, pause.start)), digit=digit)
+            self.pauses = (*self.pauses[:-1], replace(pause, end=stop.position))
+        self._note(stop)
 
     def _note(self, stop: Stop | None) -> None:
         if stop is not None and not self.stopped.done():
@@ -66,6 +129,7 @@ class Capture:
         self._speak: JournalFile | None = None
         self._listen: JournalFile | None = None
         self._over = False
+        self._kept = False
         leg.listener = self
 
     @property
@@ -78,11 +142,9 @@ class Capture:
         start = self._leg.now() if since is None else since
         if self._speak is None or self._listen is None:
             self._open(start)
-        assert self._speak is not None
-        assert self._listen is not None
-        if not self._takes:
-            self._leg.keep(self._speak, self._listen, start)
-        take = Take(Recorder(rules, start, self._leg.rate), start)
+        if not self._kept:
+            self._keep(start)
+        take = Take(rules, start, self._leg.rate)
         self._takes.append(take)
         self._set_wake()
         return take
@@ -95,13 +157,48 @@ class Capture:
                     self._leg.keep_up()
             finally:
                 self._takes.remove(take)
-                if not self._takes:
-                    self._leg.keep_no_more()
+                self._keep_no_more_than_needed()
         return self._flushed_to_disk()
 
     def span(self, take: Take, end: int | None = None) -> Span:
         """Return the stretch of journal that a take covers."""
         return Span(journal=self.folder, rate=self._leg.rate, start=take.start, end=end)
+
+    def stop(self, take: Take) -> None:
+        """End a take by command, with what has been heard by now."""
+        self._catch_up(take)
+        take.end(StopReason.COMMAND, self._leg.now())
+
+    def pause(self, take: Take, behavior: PauseBehavior) -> bool:
+        """Record nothing from now on; False if the take is over, or paused already.
+
+        While every take is paused, nothing is written down: what is said then is on no disk.
+        """
+        if self._over:
+            return False
+        self._catch_up(take)
+        done = take.pause(behavior, self._leg.now())
+        self._set_wake()
+        if done:
+            self._leg.keep_up()
+            self._keep_no_more_than_needed()
+        return done
+
+    def resume(self, take: Take) -> bool:
+        """Record again from now on; False if the take is over, or not paused."""
+        if self._over:
+            return False
+        now = self._leg.now()
+        done = take.resume(now)
+        if done and not self._kept:
+            self._keep(now)
+        self._set_wake()
+        return done
+
+    def _catch_up(self, take: Take) -> None:
+        if not self._over:
+            _, final, decided = self._leg.marks()
+            take.hear(self._leg, final, decided)
 
     def hang_up(self, reason: StopReason = StopReason.HANGUP) -> None:
         """End every take where the leg ends now, with the last packet that arrived.
@@ -151,6 +248,17 @@ class Capture:
             self._journals.create(self.folder, side, rate=rate, first=first, wall_us=wall_us)
             for side in (Direction.SPEAK, Direction.LISTEN)
         )
+
+    def _keep(self, since: int) -> None:
+        assert self._speak is not None
+        assert self._listen is not None
+        self._leg.keep(self._speak, self._listen, since)
+        self._kept = True
+
+    def _keep_no_more_than_needed(self) -> None:
+        if self._kept and all(take.paused for take in self._takes):
+            self._leg.keep_no_more()
+            self._kept = False
 
     def _set_wake(self) -> None:
         self._leg.wake = min((take.wake for take in self._takes), default=_NEVER)

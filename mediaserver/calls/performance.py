@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..audio.tones import beep
-from ..errors import PeerError
+from ..errors import ConflictError, PeerError
 from ..recording.recorder import StopRules
-from ..recording.resource import Direction, Format, Source
+from ..recording.resource import Direction, Format, PostProcessing, Source
 from ..recording.states import SWML_RESULT
-from ..swml.actions import Action, Answer, FileAudio, Finished, Hangup, Play, Record, Sleep
+from ..swml.actions import (
+    Action,
+    Answer,
+    FileAudio,
+    Finished,
+    Hangup,
+    Play,
+    Record,
+    RecordCall,
+    Sleep,
+    StopRecordCall,
+)
 from ..swml.interpreter import Interpreter
 from .clips import amplify
 from .recording import RecordingOrder
@@ -57,8 +69,12 @@ class Performance:
                 await self._answer(action)
             case Play():
                 return await self._play(action)
+            case RecordCall():
+                return await self._record_call(action)
             case Record():
                 return await self._record(action)
+            case StopRecordCall():
+                return self._stop_record_call(action)
             case Sleep():
                 await self._sleep(action.seconds)
             case Hangup():
@@ -111,13 +127,53 @@ class Performance:
 
     async def _record(self, action: Record) -> dict[str, Any]:
         call = self._call
+        recording = await call.record(await self._order(action, Source.RECORD_ACTION))
+        return {
+            "record_url": call.services.studio.ledger.download_url(recording.id),
+            "record_result": SWML_RESULT[recording.state],
+        }
+
+    async def _record_call(self, action: RecordCall) -> dict[str, Any]:
+        call = self._call
+        order = await self._order(action, Source.CALL_RECORDING, action.control_id)
+        try:
+            active = call.record_along(order)
+        except ConflictError as error:
+            call.log.warning("record_call refused", error=str(error))
+            return {"record_call_result": "failed"}
+        recording = active.recording
+        return {
+            "record_call_url": call.services.studio.ledger.download_url(recording.id),
+            "record_call_result": "success",
+            "record_control_id": recording.control_id,
+        }
+
+    def _stop_record_call(self, action: StopRecordCall) -> dict[str, Any]:
+        """Stop the recording named, or else the one started last."""
+        control_id = action.control_id or self._interpreter.variables.get("record_control_id")
+        active = self._call.recordings.get(str(control_id))
+        stopped = active is not None and active.stop()
+        return {"stop_record_call_result": "success" if stopped else "failed"}
+
+    async def _order(
+        self, action: Record | RecordCall, source: Source, control_id: str | None = None
+    ) -> RecordingOrder:
+        """Get the line ready to be recorded; return what is to be."""
+        call = self._call
         await self._pick_up()
         assert call.media is not None
         if action.beep:
             self._since = None
             await call.unless_over(call.media.play(beep(call.media.rate)))
         longest = call.services.max_recording
-        order = RecordingOrder(
+        policy = call.policy
+        if action.post_processing:
+            policy = replace(
+                policy, post_processing=tuple(PostProcessing(x) for x in action.post_processing)
+            )
+        # Whoever speaks as soon as he is answered is quicker than a busy server.
+        since, self._since = self._since, None
+        return RecordingOrder(
             rules=StopRules(
                 terminators=action.terminators,
                 initial_timeout=action.initial_timeout,
@@ -129,16 +185,11 @@ class Performance:
             direction=Direction(action.direction),
             stereo=action.stereo,
             status_url=action.status_url,
-            source=Source.RECORD_ACTION,
-            # Whoever speaks as soon as he is answered is quicker than a busy server.
-            since=self._since,
+            source=source,
+            control_id=control_id,
+            policy=policy,
+            since=since,
         )
-        self._since = None
-        recording = await call.record(order)
-        return {
-            "record_url": call.services.ledger.download_url(recording.id),
-            "record_result": SWML_RESULT[recording.state],
-        }
 
     async def _sleep(self, seconds: float | None) -> None:
         """Wait; None waits until the call ends."""

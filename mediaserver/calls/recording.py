@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Final
 
 import structlog
 
@@ -13,14 +14,36 @@ from ..clock import Clock
 from ..errors import LocalError
 from ..recording.announcement import Envelope
 from ..recording.recorder import Stop, StopRules
-from ..recording.rendering import Rendered, RenderJob
-from ..recording.resource import Direction, Format, Recording, Source
+from ..recording.rendering import Rendered, RenderJob, Target
+from ..recording.resource import (
+    Direction,
+    Format,
+    Pause,
+    PauseBehavior,
+    PostProcessing,
+    Recording,
+    Source,
+)
 from ..recording.states import ErrorCode, State, StopReason
-from .capture import Capture, Take
+from .capture import Capture
 from .ledger import Ledger
 from .ports import Renderer
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingPolicy:
+    """What a route says of the recordings made on its calls."""
+
+    post_processing: tuple[PostProcessing, ...] = ()
+    ready_uri: str | None = None
+    retention: float | None = None
+    """Seconds after its end at which a recording is erased; None: never."""
+
+
+DEFAULT_POLICY: Final = RecordingPolicy()
+"""Of a route that says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,78 +57,157 @@ class RecordingOrder:
     status_url: str | None
     source: Source
     control_id: str | None = None
+    policy: RecordingPolicy = DEFAULT_POLICY
     since: int | None = None
     """Position on the leg's line it begins at, a moment ago; None: the present one."""
 
 
-class RecordingRun:
-    """One recording on one leg."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studio:
+    """What recordings are made with."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        renderer: Renderer,
-        clock: Clock,
-        envelope: Envelope,
-        data_dir: str,
-    ) -> None:
-        self._ledger = ledger
-        self._renderer = renderer
-        self._clock = clock
-        self._envelope = envelope
-        self._data_dir = data_dir
+    ledger: Ledger
+    renderer: Renderer
+    clock: Clock
+    data_dir: str
+    formats: tuple[Format, ...]
+    """What every recording is rendered to beside the format it was ordered in (contract B1)."""
+    sample_rate: int | None
+    """Hz of the files; None: as the call was."""
 
-    def run(
-        self, capture: Capture, order: RecordingOrder, call_id: str
-    ) -> Coroutine[Any, Any, Recording]:
-        """Record until a rule, a command or the end of the call stops it; return the final state.
+    async def complete(self, recording: Recording, envelope: Envelope) -> Recording:
+        """Note that a recording's audio is whole in the journal, then make its files."""
+        return await self.render(await self.ledger.change(recording, envelope), envelope)
 
-        It begins at once, not when what is returned is awaited: should the call end in between,
-        the recording ends with it. Whatever goes wrong on the way, the recording ends in a final
-        state that is announced.
-        """
-        take = capture.start(order.rules, order.since)
-        self._renderer.start()
-        return self._see_through(capture, take, self._make(capture, take, order, call_id))
-
-    async def _see_through(self, capture: Capture, take: Take, recording: Recording) -> Recording:
-        recording = await self._ledger.begin(recording, self._envelope)
-        recording = self._ended(recording, await take.stopped)
+    async def render(self, recording: Recording, envelope: Envelope) -> Recording:
+        """Make the files of a recording that is RENDERING, and announce how it ended."""
         try:
-            await capture.finish(take)
+            rendered = await self.renderer.render(self._job(recording))
         except Exception as error:
-            return await self._fail(recording, error)
-        return await self.complete(recording)
+            return await self.fail(recording, error, envelope)
+        return await self.ledger.change(_finished(recording, rendered), envelope)
 
-    async def complete(self, recording: Recording) -> Recording:
-        """Note that a recording's audio is whole in the journal, then make its file."""
-        return await self.render(await self._ledger.change(recording, self._envelope))
+    async def fail(self, recording: Recording, error: Exception, envelope: Envelope) -> Recording:
+        """Announce an error; one that nobody thought of goes to the log with its traceback."""
+        expected = isinstance(error, LocalError)
+        why = str(error) if expected else f"internal error: {type(error).__name__}"
+        log.error("recording failed", recording_id=recording.id, error=why, exc_info=not expected)
+        failed = recording.become(
+            State.ERROR, error_code=ErrorCode.INTERNAL_ERROR, error_message=why
+        )
+        return await self.ledger.change(failed, envelope)
 
-    async def render(self, recording: Recording) -> Recording:
-        """Make the file of a recording that is RENDERING, and announce how it ended."""
+    def _job(self, recording: Recording) -> RenderJob:
         assert recording.span.end is not None
-        job = RenderJob(
-            data_dir=self._data_dir,
+        formats = dict.fromkeys((recording.format, *self.formats))
+        return RenderJob(
+            data_dir=self.data_dir,
             recording_id=recording.id,
             journal=recording.span.journal,
             rate=recording.span.rate,
             start=recording.span.start,
             end=recording.span.end,
-            format=recording.format,
+            targets=tuple(
+                Target(format=format, sample_rate=self.sample_rate) for format in formats
+            ),
             direction=recording.direction,
             stereo=recording.stereo,
+            pauses=recording.pauses,
+            trim=PostProcessing.TRIM_SILENCE in recording.post_processing,
+            peaks=True,
         )
-        try:
-            rendered = await self._renderer.render(job)
-        except Exception as error:
-            return await self._fail(recording, error)
-        return await self._ledger.change(self._finished(recording, rendered), self._envelope)
 
-    def _make(self, capture: Capture, take: Take, order: RecordingOrder, call_id: str) -> Recording:
-        now = int(self._clock.time() * 1e6)
-        recording_id = str(uuid.uuid4())
+
+class ActiveRecording:
+    """One recording on one leg, and the commands it takes.
+
+    It begins with its construction: should the call end at once, the recording ends with it.
+    `see_through` follows it to its end; whatever goes wrong on the way, that is a final state
+    that is announced. A command takes effect on the audio when it is given; that it is written
+    down and announced follows, in the order of the commands.
+    """
+
+    def __init__(
+        self,
+        studio: Studio,
+        capture: Capture,
+        order: RecordingOrder,
+        envelope: Envelope,
+        call_id: str,
+    ) -> None:
+        self._studio = studio
+        self._capture = capture
+        self._envelope = envelope
+        self._retention = order.policy.retention
+        self._events: asyncio.Queue[Stop | tuple[State, tuple[Pause, ...]]] = asyncio.Queue()
+        self._take = capture.start(order.rules, order.since)
+        self._take.stopped.add_done_callback(self._stopped)
+        self.recording = self._make(order, call_id)
+        """As it was written down last."""
+        studio.renderer.start()
+
+    @property
+    def over(self) -> bool:
+        """Whether its last sample is known."""
+        return self._take.stopped.done()
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is paused now."""
+        return self._take.paused is not None
+
+    def when_over(self, tell: Callable[[], object]) -> None:
+        """Have `tell` called once its last sample is known."""
+        self._take.stopped.add_done_callback(lambda _: tell())
+
+    def pause(self, behavior: PauseBehavior) -> bool:
+        """Record nothing from now on; False if it is over, or paused already."""
+        if not self._capture.pause(self._take, behavior):
+            return False
+        self._events.put_nowait((State.PAUSED, self._take.pauses))
+        return True
+
+    def resume(self) -> bool:
+        """Record again; False if it is over, or not paused."""
+        if not self._capture.resume(self._take):
+            return False
+        self._events.put_nowait((State.RECORDING, self._take.pauses))
+        return True
+
+    def stop(self) -> bool:
+        """End it; False if it is over."""
+        if self.over:
+            return False
+        self._capture.stop(self._take)
+        return True
+
+    async def see_through(self) -> Recording:
+        """Write down and announce every state; return the final one."""
+        self.recording = await self._studio.ledger.begin(self.recording, self._envelope)
+        while True:
+            event = await self._events.get()
+            if isinstance(event, Stop):
+                break
+            state, pauses = event
+            paused = self.recording.become(state, pauses=pauses)
+            self.recording = await self._studio.ledger.change(paused, self._envelope)
+        ended = _ended(self.recording, event, self._take.pauses, self._retention)
+        try:
+            await self._capture.finish(self._take)
+        except Exception as error:
+            self.recording = await self._studio.fail(ended, error, self._envelope)
+        else:
+            self.recording = await self._studio.complete(ended, self._envelope)
+        return self.recording
+
+    def _stopped(self, stopped: asyncio.Future[Stop]) -> None:
+        if not stopped.cancelled():
+            self._events.put_nowait(stopped.result())
+
+    def _make(self, order: RecordingOrder, call_id: str) -> Recording:
+        now = int(self._studio.clock.time() * 1e6)
         return Recording(
-            id=recording_id,
+            id=str(uuid.uuid4()),
             project_id=self._envelope.project_id,
             call_id=call_id,
             control_id=order.control_id or str(uuid.uuid4()),
@@ -117,41 +219,55 @@ class RecordingRun:
             status_url=order.status_url,
             created_at=now,
             started_at=now,
-            span=capture.span(take),
+            span=self._capture.span(self._take),
+            post_processing=order.policy.post_processing,
+            ready_uri=order.policy.ready_uri,
+            # Should the server be cut off, this is what its route said.
+            expires_at=_expiry(now, self._retention),
         )
 
-    @staticmethod
-    def _ended(recording: Recording, stop: Stop) -> Recording:
-        """Return the recording as it stands once its last sample is known.
 
-        Its end is its start and its length, so that a step of the wall clock cannot bend it.
-        """
-        span = replace(recording.span, end=stop.position)
-        length = (stop.position - span.start) * 1_000_000 // span.rate
-        return recording.become(
-            State.RENDERING,
-            span=span,
-            ended_at=recording.started_at + length,
-            duration_us=length,
-            stop_reason=stop.reason,
-            stop_digit=stop.digit,
-        )
+def length(recording: Recording, end: int, pauses: Iterable[Pause]) -> int:
+    """Return how long a recording that ends at `end` is, in microseconds.
 
-    @staticmethod
-    def _finished(recording: Recording, rendered: Rendered) -> Recording:
-        nobody = rendered.silent or recording.stop_reason is StopReason.INITIAL_TIMEOUT
-        return recording.become(
-            State.NO_INPUT if nobody else State.FINISHED,
-            audio=(rendered.audio,),
-            duration_us=rendered.samples * 1_000_000 // recording.span.rate,
-        )
+    Pauses that are left out of it do not count.
+    """
+    samples = end - recording.span.start
+    for pause in pauses:
+        if pause.behavior is PauseBehavior.SKIP:
+            samples -= (end if pause.end is None else pause.end) - pause.start
+    return samples * 1_000_000 // recording.span.rate
 
-    async def _fail(self, recording: Recording, error: Exception) -> Recording:
-        """Announce an error; one that nobody thought of goes to the log with its traceback."""
-        expected = isinstance(error, LocalError)
-        why = str(error) if expected else f"internal error: {type(error).__name__}"
-        log.error("recording failed", recording_id=recording.id, error=why, exc_info=not expected)
-        failed = recording.become(
-            State.ERROR, error_code=ErrorCode.INTERNAL_ERROR, error_message=why
-        )
-        return await self._ledger.change(failed, self._envelope)
+
+def _ended(
+    recording: Recording, stop: Stop, pauses: tuple[Pause, ...], retention: float | None
+) -> Recording:
+    """Return the recording as it stands once its last sample is known.
+
+    Its end is its start and the time on its line, so that a step of the wall clock cannot bend it.
+    """
+    span = replace(recording.span, end=stop.position)
+    ended_at = recording.started_at + (stop.position - span.start) * 1_000_000 // span.rate
+    return recording.become(
+        State.RENDERING,
+        span=span,
+        ended_at=ended_at,
+        duration_us=length(recording, stop.position, pauses),
+        pauses=pauses,
+        stop_reason=stop.reason,
+        stop_digit=stop.digit,
+        expires_at=_expiry(ended_at, retention),
+    )
+
+
+def _expiry(at: int, retention: float | None) -> int | None:
+    return None if retention is None else at + round(retention * 1e6)
+
+
+def _finished(recording: Recording, rendered: Rendered) -> Recording:
+    nobody = rendered.silent or recording.stop_reason is StopReason.INITIAL_TIMEOUT
+    return recording.become(
+        State.NO_INPUT if nobody else State.FINISHED,
+        audio=rendered.audio,
+        duration_us=rendered.samples * 1_000_000 // recording.span.rate,
+    )

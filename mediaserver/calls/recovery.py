@@ -13,7 +13,7 @@ from ..errors import LocalError
 from ..recording.announcement import Envelope
 from ..recording.resource import Recording
 from ..recording.states import State, StopReason
-from .recording import RecordingRun
+from .recording import length
 from .services import Services
 
 log = structlog.get_logger(__name__)
@@ -28,23 +28,18 @@ async def recover(
     journal, a damaged one) leaves a recording of no length, which then fails with that reason.
     """
     for recording in recordings:
-        run = RecordingRun(
-            services.ledger,
-            services.renderer,
-            services.clock,
-            Envelope(
-                project_id=recording.project_id,
-                space_id=services.identity.space_id,
-                node_id=services.identity.node_id,
-                session_id=str(uuid.uuid4()),
-            ),
-            services.data_dir,
+        envelope = Envelope(
+            project_id=recording.project_id,
+            space_id=services.identity.space_id,
+            node_id=services.identity.node_id,
+            session_id=str(uuid.uuid4()),
         )
         try:
             if recording.state is State.RENDERING:
-                done = await run.render(recording)
+                done = await services.studio.render(recording, envelope)
             else:
-                done = await run.complete(await _end(recording, journal_end))
+                ended = await _end(recording, journal_end)
+                done = await services.studio.complete(ended, envelope)
         except Exception:
             # The others are not to wait for the next start because of this one.
             log.exception("recording not recovered", recording_id=recording.id)
@@ -61,11 +56,17 @@ async def _end(recording: Recording, journal_end: Callable[[str], int]) -> Recor
         log.error("journal unusable", recording_id=recording.id, error=str(error))
         end = span.start
     end = max(end, span.start)
-    length = (end - span.start) * 1_000_000 // span.rate
+    pauses = recording.pauses
+    if pauses and pauses[-1].end is None:
+        # Nothing is known of how long it would have lasted.
+        end = pauses[-1].start
+        pauses = pauses[:-1]
     return recording.become(
         State.RENDERING,
         span=replace(span, end=end),
-        ended_at=recording.started_at + length,
-        duration_us=length,
+        ended_at=recording.started_at + (end - span.start) * 1_000_000 // span.rate,
+        duration_us=length(recording, end, pauses),
+        pauses=pauses,
         stop_reason=StopReason.RESTART,
+        recovered=True,
     )

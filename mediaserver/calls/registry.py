@@ -23,6 +23,7 @@ from ..sip.events import (
 from ..sip.uri import SipUri
 from .admission import RETRY_AFTER, Admission
 from .call import Call
+from .recording import DEFAULT_POLICY, RecordingPolicy
 from .services import Services
 
 LAST_WORK: Final = 20.0
@@ -37,6 +38,7 @@ class Route:
 
     swml: str
     status_url: str | None = None
+    recording: RecordingPolicy = DEFAULT_POLICY
 
 
 class Registry:
@@ -61,6 +63,10 @@ class Registry:
     def active(self) -> int:
         """Calls whose document is being carried out, or whose recordings are being finished."""
         return len(self._tasks)
+
+    def find(self, call_id: str) -> Call | None:
+        """Return the call of an id, while it is up."""
+        return next((call for call in self._calls.values() if call.id == call_id), None)
 
     def refusal(self, now: float) -> int | None:
         """Return the seconds after which a new caller may try again; None: it would be let in.
@@ -133,7 +139,7 @@ class Registry:
             signalling.reject(event.session, 404)
             return
         try:
-            call = Call(self._services, event.session, event.request)
+            call = Call(self._services, event.session, event.request, route.recording)
         except Exception:
             signalling.reject(event.session, 500)
             raise

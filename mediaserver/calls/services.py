@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ..clock import Clock
 from .clips import Clips
 from .documents import Documents
-from .ledger import Ledger
-from .ports import CallStore, Journals, MediaEngine, Outbox, Renderer, Signalling
+from .ports import CallStore, Journals, MediaEngine, Outbox, Signalling
+from .recording import Studio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,14 +27,12 @@ class Services:
     signalling: Signalling
     media: MediaEngine
     journals: Journals
-    renderer: Renderer
-    ledger: Ledger
+    studio: Studio
     outbox: Outbox
     calls: CallStore
     documents: Documents
     clips: Clips
     clock: Clock
     identity: Identity
-    data_dir: str
     max_recording: float
     """Seconds after which any recording ends, whatever its document says."""

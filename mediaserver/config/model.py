@@ -46,6 +46,9 @@ DEFAULT_SPACE: Final = UUID("00000000-0000-4000-8000-000000000002")
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 """A duration in seconds, at most a day."""
 
+LongSeconds = Annotated[float, Field(gt=0, le=3_155_760_000, allow_inf_nan=False)]
+"""A duration in seconds, at most a hundred years."""
+
 
 def _listed(value: Any) -> Any:
     """Let a list be one text, as the environment has it: `a, b` or YAML's own `[a, b]`."""
@@ -120,6 +123,19 @@ class Outbound(_Section):
     allow: Annotated[tuple[Annotated[Network, PlainValidator(parse_network)], ...], AsList] = ()
 
 
+class RouteRecording(_Section):
+    """What holds for the recordings made on a route's calls."""
+
+    post_processing: Annotated[tuple[Literal["TRIM_SILENCE"], ...], AsList] = ()
+    """What is done to their audio afterwards (contract B1)."""
+    ready_uri: Annotated[str, PlainValidator(parse_http_url)] | None = Field(
+        default=None, repr=False
+    )
+    """Where RECORDING_READY is sent (contract B6)."""
+    retention: LongSeconds | None = None
+    """Seconds after its end at which a recording is erased; None: `recording.retention`."""
+
+
 class Route(_Section):
     """Which script a call gets: both patterns must match, `*` matches anything."""
 
@@ -133,6 +149,7 @@ class Route(_Section):
         default=None, repr=False
     )
     """Where the script's own errors are reported."""
+    recording: RouteRecording = RouteRecording()
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -175,6 +192,14 @@ class RecordingDefaults(_Section):
 
     default_max_length: Seconds = 14_400.0
     """Seconds after which a recording ends, also one with a larger `max_length`."""
+    formats: Annotated[tuple[Literal["wav", "mp3", "mp4"], ...], AsList] = ("wav", "mp3")
+    """What every recording is made as, beside the format it was asked for."""
+    sample_rate: Literal[8000, 16000, 48000] | None = None
+    """Hz of the files; None: as the call was."""
+    keep_journal: LongSeconds = 7 * 86_400.0
+    """Seconds after its end for which a recording can be rendered again."""
+    retention: LongSeconds | None = None
+    """Seconds after its end at which a recording is erased; None: never."""
 
 
 class Callbacks(_Section):

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from .resource import Recording
 from .states import State
+
+
+class Kind(StrEnum):
+    """What is announced; it decides how it is signed and how often delivery is tried."""
+
+    STATUS = "status"
+    """A state, to SignalWire's `status_url` (contract A2)."""
+    READY = "ready"
+    """RECORDING_READY, to Enfonica's `readyUri` (contract B6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +34,7 @@ class Announcement:
     body: bytes
     created_at: int
     """Microseconds since 1970-01-01 UTC."""
+    kind: Kind = Kind.STATUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +77,8 @@ def record_params(recording: Recording, node_id: str, url: str) -> dict[str, Any
             }
         },
     }
+    if recording.state is State.PAUSED and recording.pauses:
+        params["pause_behavior"] = recording.pauses[-1].behavior.value
     if recording.ended_at is not None:
         params["start_time"] = recording.started_at / 1e6
         params["end_time"] = recording.ended_at / 1e6

@@ -80,6 +80,8 @@ class Recorder:
     """
 
     def __init__(self, rules: StopRules, start: int, rate: int = 8000) -> None:
+        self._rules = rules
+        self._rate = rate
         self._start = start
         self._frame = rate // FRAMES_PER_SECOND
         self._stride = round(STRIDE * rate)
@@ -129,6 +131,32 @@ class Recorder:
         position = max(position, self._start)
         self._settle(position)
         return self._stop or self._end(Stop(reason, position))
+
+    def cut(self, reason: StopReason, position: int) -> Stop:
+        """End it at `position` in a pause, in which nobody is listened to."""
+        if self._stop is None and self._limit <= position:
+            return self._end(Stop(StopReason.MAX_LENGTH, self._limit))
+        return self._stop or self._end(Stop(reason, max(position, self._start)))
+
+    def resume(self, since: int, at: int, *, counts: bool) -> Recorder:
+        """Return the recorder that goes on at `at`, after a pause from `since` on.
+
+        The pause is no silence: the end of speech is waited for from `at` on, and for its beginning
+        as long as was left at `since`. Whether it `counts` decides if it is part of the length.
+        """
+        later = Recorder(self._rules, at, self._rate)
+        later._limit = self._limit if counts else self._limit + at - since
+        if self._spoken is not None:
+            later._spoken = later._fade = 0
+        elif self._initial < _NEVER:
+            later._initial = max(1, self._initial - (since - self._start))
+        later._wake = later._next_wake()
+        return later
+
+    @property
+    def limit(self) -> int:
+        """Position at which it has its full length."""
+        return self._limit
 
     @property
     def _listens(self) -> bool:

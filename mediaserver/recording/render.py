@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from ..errors import LocalError
 from .journal import Journal, open_journal
-from .rendering import Rendered, RenderJob
+from .rendering import Rendered, RenderJob, Target
 from .resource import Audio, Direction, Format
 
 SILENT_PEAK: Final = 32
@@ -71,13 +71,23 @@ def render(job: RenderJob) -> Rendered:
         raise LocalError(f"{job.recording_id!r} is not a recording's id")
     if job.start > job.end:
         raise LocalError(f"recording {job.recording_id} ends before it begins")
-    final = Path(job.data_dir).absolute() / job.path
+    audio, peak = [], 0
+    for target in job.targets:
+        one, loudest = _render(job, target)
+        audio.append(one)
+        peak = max(peak, loudest)
+    return Rendered(tuple(audio), job.end - job.start, peak <= SILENT_PEAK)
+
+
+def _render(job: RenderJob, target: Target) -> tuple[Audio, int]:
+    """Make one file; return it and the loudest sample."""
+    final = Path(job.data_dir).absolute() / job.path(target)
     try:
         with contextlib.ExitStack() as stack:
             source = _Source(job, stack)
             _make_folder(final.parent)
             temporary = stack.enter_context(_claim(final))
-            _encode(job, temporary, source)
+            _encode(job, target.format, temporary, source)
             digest = _sync(temporary)
             size = temporary.stat().st_size
             _publish(temporary, final, digest)
@@ -85,14 +95,15 @@ def render(job: RenderJob) -> Rendered:
         reason = error.strerror or str(error)
         raise LocalError(f"cannot render {final}: {reason}") from error
     audio = Audio(
-        format=job.format,
-        path=job.path,
+        format=target.format,
+        rendition=target.rendition,
+        path=job.path(target),
         size_bytes=size,
         sample_rate=job.rate,
         channels=2 if job.stereo else 1,
         sha256=digest,
     )
-    return Rendered(audio, job.end - job.start, source.peak <= SILENT_PEAK)
+    return audio, source.peak
 
 
 class _Source:
@@ -159,23 +170,23 @@ class _Source:
         return mono
 
 
-def _encode(job: RenderJob, path: Path, source: _Source) -> None:
+def _encode(job: RenderJob, form: Format, path: Path, source: _Source) -> None:
     """Write the whole file at `path`."""
     channels = 2 if job.stereo else 1
     layout = "stereo" if job.stereo else "mono"
     # Without "bitexact" a version string is written in; the same job is to give the same file.
     options = {"fflags": "+bitexact"}
-    if job.format is Format.WAV:
+    if form is Format.WAV:
         long = 2 * channels * (job.end - job.start) >= RF64_FROM
         options["rf64"] = "always" if long else "never"
-    elif job.format is Format.MP4:
+    elif form is Format.MP4:
         options["movflags"] = "+faststart"
-    with av.open(str(path), "w", format=job.format.value, options=options) as container:
-        stream = container.add_stream(_CODECS[job.format], rate=job.rate, layout=layout)
+    with av.open(str(path), "w", format=form.value, options=options) as container:
+        stream = container.add_stream(_CODECS[form], rate=job.rate, layout=layout)
         assert isinstance(stream, av.AudioStream)
-        if job.format is not Format.WAV:
+        if form is not Format.WAV:
             stream.codec_context.bit_rate = BITS_PER_CHANNEL * channels
-        stream.codec_context.options = {"flags": "+bitexact", **_CHEAP.get(job.format, {})}
+        stream.codec_context.options = {"flags": "+bitexact", **_CHEAP.get(form, {})}
         container.start_encoding()  # the header, also of a recording without a sample
         done = 0
         for chunk in source.chunks():
@@ -184,7 +195,7 @@ def _encode(job: RenderJob, path: Path, source: _Source) -> None:
             frame.pts = done
             done += frame.samples
             container.mux(stream.encode(frame))
-        if done == 0 and job.format is not Format.WAV:
+        if done == 0 and form is not Format.WAV:
             # Players take a wav of nothing, but no mp3 or mp4 without a frame: one silent sample.
             frame = av.AudioFrame.from_ndarray(
                 np.zeros((1, channels), np.int16), format="s16", layout=layout

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .resource import Audio, Direction, Format, audio_path
+from .resource import Audio, Direction, Format, Pause, audio_path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One file to make."""
+
+    format: Format
+    rendition: int = 0
+    """See `Audio.rendition`."""
+    sample_rate: int | None = None
+    """Hz; None: the line's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,22 +32,29 @@ class RenderJob:
     """First sample of the recording on the leg's line."""
     end: int
     """First sample no longer part of it."""
-    format: Format
+    targets: tuple[Target, ...]
+    """Every file is of the same audio."""
     direction: Direction
     stereo: bool
+    pauses: tuple[Pause, ...] = ()
+    """All of them ended, in the order of the line, within `start` and `end`."""
+    trim: bool = False
+    """Whether silence is left out at the beginning and at the end."""
+    peaks: bool = False
+    """Whether the peaks are written down, too (`peaks_path`)."""
 
-    @property
-    def path(self) -> str:
-        """Where the file goes, relative to `data_dir`: made from the recording's id alone."""
-        return audio_path(self.recording_id, self.format)
+    def path(self, target: Target) -> str:
+        """Return where a file goes, relative to `data_dir`: made from the recording's id alone."""
+        return audio_path(self.recording_id, target.format, target.rendition)
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """What came of it."""
 
-    audio: Audio
+    audio: tuple[Audio, ...]
+    """One a target, in their order."""
     samples: int
-    """Length of each channel."""
+    """Length of each channel, at the line's rate."""
     silent: bool
     """Whether nothing in it is louder than `render.SILENT_PEAK`."""

@@ -32,11 +32,39 @@ class Source(StrEnum):
     CALL_RECORDING = "CALL_RECORDING"
 
 
+class PostProcessing(StrEnum):
+    """What is done to the audio once it is recorded, as Enfonica spells it (contract B1)."""
+
+    TRIM_SILENCE = "TRIM_SILENCE"
+    """Silence at the beginning and at the end is left out."""
+
+
+class PauseBehavior(StrEnum):
+    """What becomes of the time a recording is paused (contract A4)."""
+
+    SKIP = "skip"
+    """It is left out of the file."""
+    SILENCE = "silence"
+    """It is silent in the file, which keeps its timing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A stretch of a recording that is not heard, in samples of the leg's line."""
+
+    start: int
+    behavior: PauseBehavior
+    end: int | None = None
+    """First sample that is recorded again; None while it lasts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audio:
     """One rendered file of a recording."""
 
     format: Format
+    rendition: int = 0
+    """0 for what was made when the recording ended; each later render of it has its own."""
     path: str
     """Relative to the data directory; made from the recording's id alone."""
     size_bytes: int
@@ -44,6 +72,12 @@ class Audio:
     """Hz."""
     channels: int
     sha256: str
+    direction: Direction | None = None
+    """What is heard in it; None: what the recording says."""
+    trimmed: bool = False
+    """Whether silence was left out at its beginning and end."""
+    duration_us: int | None = None
+    """Length in microseconds; None: the recording's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +118,17 @@ class Recording:
     error_code: ErrorCode | None = None
     error_message: str | None = None
     audio: tuple[Audio, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    """In the order of the line; none touches another."""
+    post_processing: tuple[PostProcessing, ...] = ()
+    ready_uri: str | None = None
+    """Where Enfonica's RECORDING_READY goes (contract B6)."""
+    recovered: bool = False
+    """Whether it was completed from its journal after the server had been cut off."""
+    expires_at: int | None = None
+    """When it is erased because its route says so; None: never."""
+    account: dict[str, Any] | None = None
+    """Where every millisecond came from, once it is known (`recording.account`)."""
     sequence: int = 0
     """Number of announcements made so far; the next one carries `sequence + 1`."""
 
@@ -98,6 +143,12 @@ class Recording:
         return 2 if self.stereo else 1
 
 
-def audio_path(recording_id: str, format: Format) -> str:
+def audio_path(recording_id: str, format: Format, rendition: int = 0) -> str:
     """Return where a recording's file is, relative to the data folder: made of its id alone."""
-    return f"recordings/{recording_id[:2]}/{recording_id}.{format.value}"
+    number = f"-{rendition}" if rendition else ""
+    return f"recordings/{recording_id[:2]}/{recording_id}{number}.{format.value}"
+
+
+def peaks_path(recording_id: str) -> str:
+    """Return where the peaks of a recording are, relative to the data folder."""
+    return f"recordings/{recording_id[:2]}/{recording_id}.peaks"

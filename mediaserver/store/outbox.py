@@ -36,7 +36,7 @@ from sqlalchemy import (
 )
 
 from mediaserver.errors import LocalError
-from mediaserver.recording.announcement import Announcement
+from mediaserver.recording.announcement import Announcement, Kind
 
 from . import schema
 from .database import Database
@@ -87,7 +87,7 @@ _earlier: Final = _TABLE.alias("earlier")
 _has_head: Final = exists().where(
     _earlier.c.stream == bindparam("b_stream"), _earlier.c.state == _WAITING
 )
-_GIVEN: Final = ("stream", "sequence", "url", "origin", "body", "created_at")
+_GIVEN: Final = ("stream", "sequence", "url", "origin", "body", "created_at", "kind")
 _ENQUEUE: Final = Change(
     30,
     insert(_TABLE)
@@ -266,6 +266,7 @@ def _values(announcement: Announcement) -> dict[str, Any]:
         "b_origin": _origin(announcement.url),
         "b_body": announcement.body,
         "b_created_at": announcement.created_at,
+        "b_kind": announcement.kind,
     }
 
 
@@ -285,6 +286,7 @@ def _announcement(row: Row[Any]) -> Announcement:
         url=row.url,
         body=row.body,
         created_at=row.created_at,
+        kind=Kind(row.kind),
     )
 
 

@@ -10,7 +10,17 @@ from sqlalchemy import Row, Select, bindparam, insert, select, tuple_, update
 
 from mediaserver.errors import LocalError
 from mediaserver.recording.announcement import Announcement
-from mediaserver.recording.resource import Audio, Direction, Format, Recording, Source, Span
+from mediaserver.recording.resource import (
+    Audio,
+    Direction,
+    Format,
+    Pause,
+    PauseBehavior,
+    PostProcessing,
+    Recording,
+    Source,
+    Span,
+)
 from mediaserver.recording.states import FINAL, ErrorCode, State, StopReason
 
 from . import schema
@@ -152,6 +162,12 @@ def _values(recording: Recording) -> dict[str, Any]:
         "b_error_code": recording.error_code,
         "b_error_message": recording.error_message,
         "b_audio": [asdict(audio) for audio in recording.audio],
+        "b_pauses": [asdict(pause) for pause in recording.pauses],
+        "b_post_processing": list(recording.post_processing),
+        "b_ready_uri": recording.ready_uri,
+        "b_recovered": recording.recovered,
+        "b_expires_at": recording.expires_at,
+        "b_account": recording.account,
         "b_sequence": recording.sequence,
     }
 
@@ -184,6 +200,12 @@ def _recording(row: Row[Any]) -> Recording:
             error_code=None if row.error_code is None else ErrorCode(row.error_code),
             error_message=row.error_message,
             audio=tuple(_audio(item) for item in row.audio),
+            pauses=tuple(_pause(item) for item in row.pauses),
+            post_processing=tuple(PostProcessing(name) for name in row.post_processing),
+            ready_uri=row.ready_uri,
+            recovered=row.recovered,
+            expires_at=row.expires_at,
+            account=row.account,
             sequence=row.sequence,
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -191,4 +213,10 @@ def _recording(row: Row[Any]) -> Recording:
 
 
 def _audio(item: dict[str, Any]) -> Audio:
-    return Audio(**item | {"format": Format(item["format"])})
+    side = item.get("direction")
+    direction = None if side is None else Direction(side)
+    return Audio(**item | {"format": Format(item["format"]), "direction": direction})
+
+
+def _pause(item: dict[str, Any]) -> Pause:
+    return Pause(**item | {"behavior": PauseBehavior(item["behavior"])})

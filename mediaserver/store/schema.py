@@ -24,9 +24,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The migration that these tables are the outcome of; a database that names another is migrated."""
 
 
@@ -86,6 +87,12 @@ recordings = Table(
     _word("error_code", nullable=True),
     Column("error_message", PeerText),
     Column("audio", JSON, nullable=False),
+    Column("pauses", JSON, nullable=False, server_default="[]"),
+    Column("post_processing", JSON, nullable=False, server_default="[]"),
+    Column("ready_uri", PeerText),
+    Column("recovered", Boolean, nullable=False, server_default=false()),
+    _whole("expires_at", nullable=True),
+    Column("account", JSON),
     Column("sequence", Integer, nullable=False),
 )
 
@@ -105,6 +112,21 @@ Index(
 )
 # What a restart must finish, found without reading what is finished.
 Index("recordings_by_state", recordings.c.state)
+# What is to be erased, found without reading what is kept.
+Index("recordings_by_expiry", recordings.c.expires_at)
+
+# What is left of a recording that was deleted: no audio, no number, nobody's words.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    _id("id", primary_key=True),
+    _id("project_id"),
+    _id("call_id"),
+    _whole("created_at"),
+    _whole("deleted_at"),
+    _word("reason"),
+    Column("deleted_by", PeerText),
+)
 
 calls = Table(
     "calls",
@@ -139,6 +161,7 @@ outbox = Table(
     Column("body", LargeBinary, nullable=False),
     _whole("created_at"),
     _word("state"),
+    Column("kind", String(32), nullable=False, server_default="status"),
     Column("attempts", Integer, nullable=False),
     # Set on the first waiting row of each stream and on no other: the index on it holds what may
     # be due and nothing else of interest, however long the queue behind a dead receiver grows.

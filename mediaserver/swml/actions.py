@@ -117,6 +117,23 @@ class Record:
     max_length: float | None
     """None is no limit of the script's own."""
     status_url: str | None
+    post_processing: tuple[str, ...]
+    """What is done to the audio afterwards; empty: what the route says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCall(Record):
+    """Record beside the script, which goes on at once; `direction` may be `both`."""
+
+    control_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRecordCall:
+    """End a recording that runs beside the script."""
+
+    control_id: str | None
+    """None: the one that was started last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +155,7 @@ class Finished:
     """There is nothing left to do: the end of `main`, or a hang-up carried out."""
 
 
-Action = Answer | Play | Record | Sleep | Hangup | Finished
+Action = Answer | Play | Record | RecordCall | StopRecordCall | Sleep | Hangup | Finished
 
 
 def _number(value: float) -> str:

@@ -21,6 +21,7 @@ from mediaserver.calls.documents import Documents
 from mediaserver.calls.ledger import Ledger
 from mediaserver.calls.performance import ACK_WAIT
 from mediaserver.calls.ports import Fetched
+from mediaserver.calls.recording import Studio as RecordingStudio
 from mediaserver.calls.recovery import recover
 from mediaserver.calls.registry import Registry, Route
 from mediaserver.calls.resource import CallRecord
@@ -140,8 +141,16 @@ class Copyist:
             await self.gate
         if self.fault is not None:
             raise self.fault
-        audio = Audio(
-            format=job.format, path="x", size_bytes=1, sample_rate=8000, channels=1, sha256=""
+        audio = tuple(
+            Audio(
+                format=target.format,
+                path="x",
+                size_bytes=1,
+                sample_rate=8000,
+                channels=1,
+                sha256="",
+            )
+            for target in job.targets
         )
         return Rendered(audio, job.end - job.start, False)
 
@@ -188,15 +197,20 @@ class House:
             signalling=self,
             media=self.studio,
             journals=self.desk,
-            renderer=self.copyist,
-            ledger=Ledger(self.archive, self.clock, lambda id: f"http://me/{id}"),
+            studio=RecordingStudio(
+                ledger=Ledger(self.archive, self.clock, lambda id: f"http://me/{id}"),
+                renderer=self.copyist,
+                clock=self.clock,
+                data_dir="data",
+                formats=(),
+                sample_rate=None,
+            ),
             outbox=OutboxOf(self.archive),
             calls=CallBook(self.archive),
             documents=self.shelf,
             clips=Clips(NoFetcher(), lambda url: None),
             clock=self.clock,
             identity=Identity(project_id="p", space_id="s", node_id="n"),
-            data_dir="data",
             max_recording=3600.0,
         )
         self.registry = Registry(

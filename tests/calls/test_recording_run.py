@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,23 @@ import pytest
 from farend.tape import StillClock, TapeLeg
 from mediaserver.calls.capture import Capture
 from mediaserver.calls.ledger import Ledger
-from mediaserver.calls.recording import RecordingOrder, RecordingRun
+from mediaserver.calls.recording import ActiveRecording, RecordingOrder, RecordingPolicy, Studio
 from mediaserver.calls.recovery import recover
 from mediaserver.calls.services import Identity
 from mediaserver.errors import LocalError
 from mediaserver.recording.announcement import Announcement, Envelope
+from mediaserver.recording.journal import open_journal
 from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.render import render
 from mediaserver.recording.rendering import Rendered, RenderJob
-from mediaserver.recording.resource import Direction, Format, Recording, Source
+from mediaserver.recording.resource import (
+    Direction,
+    Format,
+    Pause,
+    PauseBehavior,
+    Recording,
+    Source,
+)
 from mediaserver.recording.states import State, StopReason
 from mediaserver.store.journals import JournalWriter
 
@@ -72,7 +81,7 @@ def order(**rules: float) -> RecordingOrder:
     )
 
 
-class Studio:
+class Place:
     """Everything one recording needs, on a real disk."""
 
     def __init__(self, folder: Path) -> None:
@@ -85,10 +94,18 @@ class Studio:
         self.leg = TapeLeg()
         self.leg.tape[:] = (np.sin(np.arange(80_000) / 3) * 9000).astype(np.int16)
         self.capture = Capture(self.leg, self.journals, self.clock)
-        self.run = RecordingRun(self.ledger, self.renderer, self.clock, ENVELOPE, str(folder))
+        self.studio = Studio(
+            ledger=self.ledger,
+            renderer=self.renderer,
+            clock=self.clock,
+            data_dir=str(folder),
+            formats=(),
+            sample_rate=None,
+        )
 
     def begin(self, **rules: float) -> asyncio.Task[Recording]:
-        return asyncio.create_task(self.run.run(self.capture, order(**rules), "call"))
+        self.active = ActiveRecording(self.studio, self.capture, order(**rules), ENVELOPE, "call")
+        return asyncio.create_task(self.active.see_through())
 
     @property
     def states(self) -> list[State]:
@@ -100,14 +117,14 @@ class Studio:
 
 
 @pytest.fixture
-async def studio(tmp_path: Path) -> Studio:
-    return Studio(tmp_path)
+async def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 @pytest.fixture(autouse=True)
-def _close(studio: Studio) -> object:
+def _close(place: Place) -> object:
     yield
-    studio.journals.close()
+    place.journals.close()
 
 
 async def settle() -> None:
@@ -115,108 +132,223 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_hang_up_leaves_a_file_and_two_announcements(studio: Studio) -> None:
-    task = studio.begin(max_length=9)
+async def test_a_hang_up_leaves_a_file_and_two_announcements(place: Place) -> None:
+    task = place.begin(max_length=9)
     await settle()
-    studio.leg.hear(12_345)
-    studio.capture.hang_up()
-    studio.leg.close()
+    place.leg.hear(12_345)
+    place.capture.hang_up()
+    place.leg.close()
     done = await task
     assert done.state is State.FINISHED
     assert done.stop_reason is StopReason.HANGUP
     assert done.duration_us == 12_345 * 125
-    assert studio.states == [State.RECORDING, State.RENDERING, State.FINISHED]
-    assert studio.announced == ["recording", "finished"]
-    assert [event["seq"] for event in studio.book.said] == [1, 2]
-    wav = (studio.folder / done.audio[0].path).read_bytes()
-    assert wav[44:] == studio.leg.tape[:12_345].astype("<i2").tobytes()
+    assert place.states == [State.RECORDING, State.RENDERING, State.FINISHED]
+    assert place.announced == ["recording", "finished"]
+    assert [event["seq"] for event in place.book.said] == [1, 2]
+    wav = (place.folder / done.audio[0].path).read_bytes()
+    assert wav[44:] == place.leg.tape[:12_345].astype("<i2").tobytes()
 
 
-async def test_silence_throughout_is_no_input(studio: Studio) -> None:
-    studio.leg.tape[:] = 0
-    task = studio.begin(max_length=9)
+async def test_silence_throughout_is_no_input(place: Place) -> None:
+    place.leg.tape[:] = 0
+    task = place.begin(max_length=9)
     await settle()
-    studio.leg.hear(16_000)
-    studio.capture.hang_up()
+    place.leg.hear(16_000)
+    place.capture.hang_up()
     done = await task
     assert done.state is State.NO_INPUT
     assert done.duration_us == 2_000_000
-    assert studio.announced == ["recording", "no_input"]
+    assert place.announced == ["recording", "no_input"]
 
 
-async def test_an_encoder_that_fails_is_an_announced_error(studio: Studio) -> None:
-    studio.renderer.fault = LocalError("the encoder failed 3 times")
-    task = studio.begin(max_length=0.5)
+async def test_an_encoder_that_fails_is_an_announced_error(place: Place) -> None:
+    place.renderer.fault = LocalError("the encoder failed 3 times")
+    task = place.begin(max_length=0.5)
     await settle()
-    studio.leg.hear(8000)
+    place.leg.hear(8000)
     done = await task
     assert done.state is State.ERROR
     assert done.error_message == "the encoder failed 3 times"
-    assert studio.announced == ["recording", "error"]
+    assert place.announced == ["recording", "error"]
 
 
-async def test_a_database_that_is_away_costs_nothing(studio: Studio) -> None:
-    studio.book.out_of_order = 2
-    task = studio.begin(max_length=0.5)
+async def test_a_database_that_is_away_costs_nothing(place: Place) -> None:
+    place.book.out_of_order = 2
+    task = place.begin(max_length=0.5)
     await settle()
-    studio.leg.hear(8000)
+    place.leg.hear(8000)
     done = await task
     assert done.state is State.FINISHED
-    assert studio.announced == ["recording", "finished"]
+    assert place.announced == ["recording", "finished"]
 
 
-async def test_a_step_of_the_wall_clock_does_not_bend_the_end(studio: Studio) -> None:
-    task = studio.begin(max_length=1.0)
+async def test_a_step_of_the_wall_clock_does_not_bend_the_end(place: Place) -> None:
+    task = place.begin(max_length=1.0)
     await settle()
-    studio.clock.wall -= 3600
-    studio.leg.hear(16_000)
+    place.clock.wall -= 3600
+    place.leg.hear(16_000)
     done = await task
     assert done.ended_at is not None
     assert done.ended_at - done.started_at == 1_000_000
 
 
 @pytest.mark.parametrize("state", [State.RECORDING, State.RENDERING])
-async def test_a_recording_cut_off_by_a_crash_is_completed(studio: Studio, state: State) -> None:
-    task = studio.begin(max_length=9)
+async def test_a_recording_cut_off_by_a_crash_is_completed(place: Place, state: State) -> None:
+    task = place.begin(max_length=9)
     await settle()
-    studio.leg.hear(8000)
-    studio.capture.hang_up()
+    place.leg.hear(8000)
+    place.capture.hang_up()
     await task
-    (crashed,) = [r for r in studio.book.states if r.state is state]
-    (studio.folder / studio.book.states[-1].audio[0].path).unlink()
-    studio.book.states.clear()
-    studio.book.said.clear()
-    services = _Services(studio)
+    (crashed,) = [r for r in place.book.states if r.state is state]
+    (place.folder / place.book.states[-1].audio[0].path).unlink()
+    place.book.states.clear()
+    place.book.said.clear()
+    services = _Services(place)
     await recover([crashed], services, lambda _folder: 8000)  # type: ignore[arg-type]
-    assert studio.book.states[-1].state is State.FINISHED
-    assert studio.book.states[-1].duration_us == 1_000_000
-    assert studio.announced == ["finished"]
+    assert place.book.states[-1].state is State.FINISHED
+    assert place.book.states[-1].duration_us == 1_000_000
+    assert place.announced == ["finished"]
 
 
-async def test_a_crashed_recording_without_a_journal_ends_as_an_error(studio: Studio) -> None:
-    task = studio.begin(max_length=9)
+async def test_a_crashed_recording_without_a_journal_ends_as_an_error(place: Place) -> None:
+    task = place.begin(max_length=9)
     await settle()
-    studio.capture.hang_up()
+    place.capture.hang_up()
     await task
-    crashed = studio.book.states[0]
-    (studio.folder / studio.book.states[-1].audio[0].path).unlink()
-    for path in (studio.folder / crashed.span.journal).iterdir():
+    crashed = place.book.states[0]
+    (place.folder / place.book.states[-1].audio[0].path).unlink()
+    for path in (place.folder / crashed.span.journal).iterdir():
         path.unlink()
 
     def gone(folder: str) -> int:
         raise LocalError(f"cannot open the journal {folder}")
 
-    studio.book.said.clear()
-    await recover([crashed], _Services(studio), gone)  # type: ignore[arg-type]
-    assert studio.announced == ["error"]
+    place.book.said.clear()
+    await recover([crashed], _Services(place), gone)  # type: ignore[arg-type]
+    assert place.announced == ["error"]
 
 
 class _Services:
     """What recovery uses of `Services`."""
 
-    def __init__(self, studio: Studio) -> None:
-        self.ledger = studio.ledger
-        self.renderer = studio.renderer
-        self.clock = studio.clock
+    def __init__(self, place: Place) -> None:
+        self.studio = place.studio
         self.identity = Identity(project_id="p", space_id="s", node_id="n")
-        self.data_dir = str(studio.folder)
+
+
+# Pause and resume.
+
+
+async def test_a_pause_is_announced_with_its_behaviour_and_left_out_of_the_file(
+    place: Place,
+) -> None:
+    task = place.begin(max_length=9)
+    await settle()
+    place.leg.hear(8000)
+    assert place.active.pause(PauseBehavior.SKIP)
+    place.leg.hear(20_000)
+    assert place.active.resume()
+    place.leg.hear(28_000)
+    assert place.active.stop()
+    done = await task
+    assert place.states == [
+        State.RECORDING,
+        State.PAUSED,
+        State.RECORDING,
+        State.RENDERING,
+        State.FINISHED,
+    ]
+    assert place.announced == ["recording", "paused", "recording", "finished"]
+    assert [event["params"].get("pause_behavior") for event in place.book.said] == [  # type: ignore[attr-defined]
+        None,
+        "skip",
+        None,
+        None,
+    ]
+    assert done.stop_reason is StopReason.COMMAND
+    assert done.pauses == (Pause(start=8000, behavior=PauseBehavior.SKIP, end=20_000),)
+    (ended,) = [r for r in place.book.states if r.state is State.RENDERING]
+    assert ended.duration_us == 2_000_000
+
+
+async def test_what_is_said_in_a_pause_is_on_no_disk(place: Place) -> None:
+    task = place.begin(max_length=9)
+    await settle()
+    place.leg.hear(8000)
+    place.active.pause(PauseBehavior.SILENCE)
+    place.leg.hear(20_000)
+    place.active.resume()
+    place.leg.hear(28_000)
+    place.capture.hang_up()
+    done = await task
+    with open_journal(place.folder / done.span.journal / "speak.journal") as journal:
+        heard = journal.read(0, 28_000)
+    tape = place.leg.tape
+    assert np.array_equal(heard[:8000], tape[:8000])
+    assert not heard[8000:20_000].any()
+    assert np.array_equal(heard[20_000:], tape[20_000:28_000])
+    assert done.duration_us == 3_500_000
+
+
+async def test_one_recording_goes_on_while_another_is_paused(place: Place) -> None:
+    one = place.begin(max_length=9)
+    paused = place.active
+    other = place.begin(max_length=9)
+    await settle()
+    place.leg.hear(8000)
+    paused.pause(PauseBehavior.SKIP)
+    place.leg.hear(16_000)
+    place.capture.hang_up()
+    first, second = await asyncio.gather(one, other)
+    assert first.duration_us == 1_000_000
+    assert second.duration_us == 2_000_000
+    wav = (place.folder / second.audio[0].path).read_bytes()
+    assert wav[44:] == place.leg.tape[:16_000].astype("<i2").tobytes()
+
+
+async def test_commands_that_come_too_late_or_twice_change_nothing(place: Place) -> None:
+    task = place.begin(max_length=9)
+    await settle()
+    assert not place.active.resume()
+    assert place.active.pause(PauseBehavior.SKIP)
+    assert not place.active.pause(PauseBehavior.SILENCE)
+    assert place.active.stop()
+    assert not place.active.stop()
+    assert not place.active.resume()
+    assert not place.active.pause(PauseBehavior.SKIP)
+    await task
+    assert place.announced[:2] == ["recording", "paused"]
+
+
+async def test_a_recording_cut_off_in_a_pause_ends_where_the_pause_began(place: Place) -> None:
+    task = place.begin(max_length=9)
+    await settle()
+    place.leg.hear(8000)
+    place.active.pause(PauseBehavior.SILENCE)
+    await settle()
+    crashed = place.book.states[-1]
+    assert crashed.state is State.PAUSED
+    place.capture.hang_up()
+    await task
+    (place.folder / place.book.states[-1].audio[0].path).unlink()
+    await recover([crashed], _Services(place), lambda _folder: 8000)  # type: ignore[arg-type]
+    done = place.book.states[-1]
+    assert (done.state, done.recovered, done.duration_us) == (State.FINISHED, True, 1_000_000)
+    assert done.pauses == ()
+
+
+async def test_retention_counts_from_the_end_of_a_recording(place: Place) -> None:
+    policy = RecordingPolicy(retention=60.0)
+    active = ActiveRecording(
+        place.studio,
+        place.capture,
+        replace(order(max_length=1.0), policy=policy),
+        ENVELOPE,
+        "call",
+    )
+    task = asyncio.create_task(active.see_through())
+    await settle()
+    place.leg.hear(16_000)
+    done = await task
+    assert done.ended_at is not None
+    assert done.expires_at == done.ended_at + 60_000_000

@@ -11,11 +11,14 @@ from .answer import ANSWER
 from .hangup import HANGUP
 from .method import Method, suggestion
 from .play import PLAY
-from .record import RECORD
+from .record import RECORD, RECORD_CALL, STOP_RECORD_CALL
 from .sleep import SLEEP
 
 METHODS: Final[Mapping[str, Method]] = MappingProxyType(
-    {method.name: method for method in (ANSWER, HANGUP, PLAY, RECORD, SLEEP)}
+    {
+        method.name: method
+        for method in (ANSWER, HANGUP, PLAY, RECORD, RECORD_CALL, SLEEP, STOP_RECORD_CALL)
+    }
 )
 
 NOT_SUPPORTED: Final = frozenset(
@@ -38,7 +41,6 @@ NOT_SUPPORTED: Final = frozenset(
         "pay",
         "prompt",
         "receive_fax",
-        "record_call",
         "request",
         "return",
         "send_digits",
@@ -47,7 +49,6 @@ NOT_SUPPORTED: Final = frozenset(
         "set",
         "sip_refer",
         "stop_denoise",
-        "stop_record_call",
         "stop_stream",
         "stop_tap",
         "stream",

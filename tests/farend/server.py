@@ -239,6 +239,20 @@ class Server:
         finally:
             connection.close()
 
+    def post(self, path: str, body: bytes, *, key: str | None = KEY) -> Answer:
+        """Send JSON to the REST API."""
+        connection = http.client.HTTPConnection(self.host, self.http_port, timeout=10)
+        sent = {"Content-Type": "application/json"}
+        if key is not None:
+            sent["Authorization"] = f"Bearer {key}"
+        try:
+            connection.request("POST", path, body=body, headers=sent)
+            answer = connection.getresponse()
+            names = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, names, answer.read())
+        finally:
+            connection.close()
+
     def file(self, recording_id: str, extension: str = "wav") -> Path:
         """Return the path of a recording's file."""
         return self.data / "recordings" / recording_id[:2] / f"{recording_id}.{extension}"

@@ -16,9 +16,11 @@ from mediaserver.swml.actions import (
     Hangup,
     Play,
     Record,
+    RecordCall,
     Ringing,
     Silence,
     Sleep,
+    StopRecordCall,
     WebAudio,
 )
 from mediaserver.swml.document import load
@@ -86,7 +88,30 @@ def test_record_has_the_defaults_of_the_contract() -> None:
         end_silence_timeout=5.0,
         max_length=None,
         status_url=None,
+        post_processing=(),
     )
+
+
+def test_record_call_has_defaults_of_its_own() -> None:
+    assert action({"record_call": {}}) == RecordCall(
+        control_id=None,
+        stereo=False,
+        format="wav",
+        direction="both",
+        terminators="",
+        beep=False,
+        input_sensitivity=44.0,
+        initial_timeout=0.0,
+        end_silence_timeout=0.0,
+        max_length=None,
+        status_url=None,
+        post_processing=(),
+    )
+
+
+def test_stop_record_call_may_name_a_recording_or_none() -> None:
+    assert action({"stop_record_call": {}}) == StopRecordCall(control_id=None)
+    assert action({"stop_record_call": {"control_id": "a"}}) == StopRecordCall(control_id="a")
 
 
 def test_record_takes_every_parameter_and_types_it() -> None:
@@ -103,6 +128,7 @@ def test_record_takes_every_parameter_and_types_it() -> None:
                 "end_silence_timeout": 0,
                 "max_length": 60,
                 "status_url": "HTTPS://u:p@h/x",
+                "post_processing": "trim_silence",
             }
         }
     )
@@ -117,6 +143,7 @@ def test_record_takes_every_parameter_and_types_it() -> None:
         end_silence_timeout=0.0,
         max_length=60.0,
         status_url="https://u:p@h/x",
+        post_processing=("TRIM_SILENCE",),
     )
     assert isinstance(given, Record)
     times = (given.initial_timeout, given.end_silence_timeout, given.max_length)

@@ -82,6 +82,11 @@ GOOD_STEPS: list[Any] = [
     {"record": {"terminators": "abcd##"}},
     {"record": {"stereo": "${s}", "beep": "%{b}", "max_length": "${m}", "terminators": "1${t}"}},
     {"record": {"status_url": "${envs.base}/done"}},
+    {"record": {"post_processing": "trim_silence"}},
+    {"record_call": {}},
+    {"record_call": {"direction": "both", "control_id": "mine", "stereo": True}},
+    {"stop_record_call": {}},
+    {"stop_record_call": {"control_id": "${record_control_id}"}},
 ]
 
 
@@ -103,7 +108,13 @@ BAD_STEPS: list[tuple[Any, str, str]] = [
     ({"Answer": {}}, "method_undefined", ".Answer"),
     ({"": {}}, "method_undefined", '[""]'),
     ({"a b\n": {}}, "method_undefined", '["a b\\n"]'),
-    ({"record_call": {}}, "method_undefined", ".record_call"),
+    ({"transcribe": {}}, "method_undefined", ".transcribe"),
+    ({"record_call": {"direction": "up"}}, INVALID, ".record_call.direction"),
+    ({"record_call": {"control_id": 5}}, INVALID, ".record_call.control_id"),
+    ({"record_call": {"post_processing": "NONE"}}, INVALID, ".record_call.post_processing"),
+    ({"stop_record_call": {"id": "x"}}, PARAMETER + "undefined", ".stop_record_call.id"),
+    ({"record": {"control_id": "x"}}, PARAMETER + "undefined", ".record.control_id"),
+    ({"record": {"direction": "both"}}, INVALID, ".record.direction"),
     ({"answer": []}, "element_wrong_type", ".answer"),
     ({"answer": "x"}, "element_wrong_type", ".answer"),
     ({"hangup": "busy"}, "element_wrong_type", ".hangup"),

@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo run test check bench bench-full format clean
+.PHONY: demo run test soak check bench bench-full format clean
 
 demo: $(READY)          ## place a real call to a server on loopback and watch it being recorded
 	@$(BIN)/mediaserver demo
@@ -15,6 +15,9 @@ run: $(READY)           ## serve on loopback with config/development.yaml
 test: $(READY)          ## the whole test suite
 	@$(BIN)/python scripts/interop_tools.py --report
 	@$(BIN)/python -m pytest
+
+soak: $(READY)          ## kills by the dozen and calls by the thousand, half an hour
+	@$(BIN)/python -m pytest -m soak -s tests/soak
 
 check: $(READY)         ## ruff, strict mypy and the import rules
 	@$(BIN)/ruff check .

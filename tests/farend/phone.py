@@ -258,6 +258,21 @@ class Phone:
         assert answer.status == 200, answer
         return self
 
+    async def give_up(self, user: str) -> SipMessage:
+        """Call `user` and cancel at once; return the final answer to the INVITE."""
+        self.number += 1
+        host, port = self._server
+        self._to = f"sip:{user}@{host}:{port}"
+        branch = f"z9hG4bK{secrets.token_hex(8)}"
+        asking = asyncio.create_task(
+            self.ask(self.compose("INVITE", body=self.offer(), branch=branch))
+        )
+        while not self.everything:  # noqa: ASYNC110 - nothing may be cancelled before a 100
+            await asyncio.sleep(0.005)
+        answer = await self.ask(self.compose("CANCEL", branch=branch))
+        assert answer.status == 200, answer
+        return await asking
+
     async def hang_up(self) -> None:
         """End the call."""
         self.number += 1

@@ -101,7 +101,7 @@ class Generator:
                 server_port=load.sip_port,
                 own_port=load.caller_port,
                 first_audio_port=load.stream_first,
-                answered=self._streams.begin,
+                answered=self._answered,
                 ended=self._streams.end,
             )
 
@@ -131,6 +131,12 @@ class Generator:
                 self._obey(self._channel.recv())
             turn += 1
         return self._outcome(self._listen_on())
+
+    def _answered(self, stream: int, address: tuple[str, int]) -> None:
+        """Let a stream begin, now that it is known where it goes."""
+        self._streams.begin(stream, address)
+        if self._ears is not None:
+            self._ears.expect(stream, address[1])
 
     def close(self) -> None:
         """Close every socket."""
@@ -259,9 +265,10 @@ class Generator:
         comparison = Comparison()
         steady = self._timing.begin, self._timing.end
         for stream, line in ears.kept():
-            if load.echo == "prompt":
+            if load.echo != "partner":
                 packets = line.samples.size // FRAME + 1
-                comparison.prompt(stream, line, self._voice.prompt(stream, packets))
+                kind = stream if load.echo == "prompt" else 0
+                comparison.prompt(stream, line, self._voice.prompt(kind, packets))
             else:
                 said = self._voice.said(
                     streams.starts[stream ^ 1], int(streams.packets[stream ^ 1])

@@ -8,8 +8,9 @@ from typing import Literal
 SETTLE = 1.0
 """Seconds between the last call's set-up and the steady state."""
 
-Echo = Literal["none", "prompt", "partner"]
-"""What the server sends back to a stream: nothing, a prompt, or what its partner says."""
+Echo = Literal["none", "prompt", "clip", "partner"]
+"""What the server sends back to a stream: nothing, a prompt (one of several, or the first for all),
+or what its partner says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,19 @@ from typing import Final
 
 from .errors import BenchError
 
-PARTS: Final = ("record", "play", "relay", "churn", "overload", "quiet", "shelf")
+PARTS: Final = ("record", "stereo", "play", "relay", "churn", "overload", "quiet", "shelf")
 """What can be measured: calls that are recorded, played to, relayed in pairs; calls that come and
 go; more calls than there is room for; a server without calls; one with many recordings."""
 
-BRIEF: Final[dict[str, tuple[int, ...]]] = {"record": (400,), "play": (200,), "relay": (100,)}
+BRIEF: Final[dict[str, tuple[int, ...]]] = {
+    "record": (400,),
+    "stereo": (100,),
+    "play": (200,),
+    "relay": (100,),
+}
 FULL: Final[dict[str, tuple[int, ...]]] = {
     "record": (400, 800, 1500, 1600, 3200, 4000),
+    "stereo": (100, 200, 400),
     "play": (100, 200, 400),
     "relay": (100, 200, 400, 600, 800, 1200, 1450),
 }
@@ -84,8 +90,8 @@ class Options:
     @property
     def most_calls(self) -> int:
         """The most calls by SIP at a time."""
-        record = max(self.loads["record"]) if "record" in self.parts else 0
-        return max(record, self.capacity, 1)
+        by_sip = [max(self.loads[name]) for name in ("record", "stereo") if name in self.parts]
+        return max(*by_sip, self.capacity, 1)
 
     @property
     def most_streams(self) -> int:
@@ -143,6 +149,7 @@ def _parser(cores: list[int]) -> argparse.ArgumentParser:
     add("--full", action="store_true", help="every part, and every load of each")
     add("--only", help=f"these parts instead, with commas between them: {', '.join(PARTS)}")
     add("--record", help="calls recorded at a time, for example 100,400")
+    add("--stereo", help="calls recorded in stereo while they are played to, by SIP")
     add("--play", help="calls played to and recorded at a time")
     add("--relay", help="pairs of legs relayed and recorded at a time")
     add("--capacity", type=int, default=0, help="calls for churn and overload; 0: most of record")

@@ -22,6 +22,9 @@ from .speech import FRAME, RATE
 _DISTINCT: Final = 16
 """Different values a packet must have to be looked for."""
 
+UNDER_WAY: Final = RATE // 10
+"""Samples: the frames sent last, and an end of silence that the clip may have just there."""
+
 _TRIES: Final = 100
 """Packets that are looked for before a file counts as having nothing of what was said."""
 
@@ -64,6 +67,20 @@ def compare(file: NDArray[np.int16], said: NDArray[np.int16]) -> Verdict:
     return Verdict(missing, int(around), lead, file.size - end)
 
 
+def compare_clip(file: NDArray[np.int16], clip: NDArray[np.int16]) -> Verdict:
+    """Return what `file` has of a clip that was still being played when the file ended.
+
+    What was under way at the end, `UNDER_WAY` at the most, need not be there.
+    """
+    lead = _offset(file, clip)
+    if lead is None or lead < 0:
+        return Verdict(clip.size, int(np.count_nonzero(file)), 0, 0)
+    played = np.flatnonzero(file)[-1] + 1 - lead
+    verdict = compare(file, clip[:played])
+    short = max(0, file.size - lead - played - UNDER_WAY)
+    return Verdict(verdict.missing + short, verdict.foreign, lead, verdict.trail)
+
+
 def _offset(file: NDArray[np.int16], said: NDArray[np.int16]) -> int | None:
     """Return how far into the file what was said begins; negative when its start is cut off."""
     data = file.astype("<i2").tobytes()
@@ -91,8 +108,11 @@ class Downloads:
         self._connection = http.client.HTTPConnection(host, port, timeout=30)
         self._headers = {"Authorization": f"Bearer {key}"}
 
-    def fetch(self, url: str) -> NDArray[np.int16]:
-        """Return the samples of a recording; BenchError when it is not what it should be."""
+    def fetch(self, url: str, channels: int = 1) -> NDArray[np.int16]:
+        """Return the samples of a recording, shape (channels, n).
+
+        BenchError when it is not what it should be.
+        """
         parts = urlsplit(url)
         try:
             self._connection.request("GET", parts.path, headers=self._headers)
@@ -105,9 +125,10 @@ class Downloads:
             raise BenchError(f"a download was answered {response.status}")
         try:
             with wave.open(io.BytesIO(body)) as file:
-                if file.getparams()[:3] != (1, 2, RATE):
-                    raise BenchError("a recording is not 16-bit mono at 8 kHz")
-                return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+                if file.getparams()[:3] != (channels, 2, RATE):
+                    raise BenchError(f"a recording has not {channels} channels of 16 bit at 8 kHz")
+                samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+                return samples.astype(np.int16).reshape(-1, channels).T
         except (wave.Error, EOFError) as error:
             raise BenchError(f"a recording is no wav file: {error}") from None
 

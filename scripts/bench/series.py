@@ -13,7 +13,7 @@ from .runs.churn import run_churn
 from .runs.legs import run_play, run_relay
 from .runs.overload import run_overload
 from .runs.quiet import run_quiet
-from .runs.record import run_record
+from .runs.record import run_record, run_stereo
 from .runs.shelf import run_shelf
 from .runs.yardstick import run_yardstick
 from .speech import Voice
@@ -37,6 +37,7 @@ class Series:
         parts = {
             "quiet": self._quiet,
             "record": self._record,
+            "stereo": self._stereo,
             "play": self._play,
             "relay": self._relay,
             "churn": self._churn,
@@ -66,6 +67,11 @@ class Series:
                 ours.ratio_to_floor = ours.ms_per_call_second / floor
             self._add(ours)
             self._keep()
+
+    def _stereo(self) -> None:
+        for calls in self._options.loads["stereo"]:
+            with self._console.status(f"{calls} calls, in stereo while played to") as status:
+                self._add(run_stereo(calls, self._options, self._voice, status.update))
 
     def _play(self) -> None:
         for calls in self._options.loads["play"]:

@@ -47,6 +47,20 @@ def document(callback_port: int) -> dict[str, object]:
     return {"version": "1.0.0", "sections": {"main": steps}}
 
 
+def document_with_clip(callback_port: int, clip: Path, seconds: float) -> dict[str, object]:
+    """Return the SWML of calls that are played a clip while both sides are recorded in stereo."""
+    record = {
+        "stereo": True,
+        "direction": "both",
+        "status_url": f"http://{HOST}:{callback_port}/${{call.sip_data.sip_req_user}}",
+    }
+    steps: list[object] = [
+        {"answer": {}}, {"record_call": record}, {"play": {"url": str(clip)}},
+        {"sleep": round(1000 * seconds)},
+    ]  # fmt: skip
+    return {"version": "1.0.0", "sections": {"main": steps}}
+
+
 def roomy(calls: int, rate: float) -> dict[str, object]:
     """Return limits that so many calls at such a rate do not reach."""
     return {"max_calls": calls + 100, "max_calls_per_second": int(2 * rate) + 100}
@@ -58,13 +72,20 @@ class Server:
     `limits` are the settings of that name.
     """
 
-    def __init__(self, options: Options, folder: Path, limits: Mapping[str, object]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        folder: Path,
+        limits: Mapping[str, object],
+        swml: Mapping[str, object] | None = None,
+    ) -> None:
+        """`swml` is what calls get; None: `document`."""
         self.key = secrets.token_hex(16)
         self._options = options
         self._log = folder / "server.log"
         self.started_at = time.monotonic()
         script, config = folder / "record.yaml", folder / "config.yaml"
-        script.write_text(yaml.safe_dump(document(options.callback_port)))
+        script.write_text(yaml.safe_dump(dict(swml or document(options.callback_port))))
         config.write_text(yaml.safe_dump(self._settings(options, folder, script, limits)))
         with self._log.open("wb") as log, on_core(options.server_core):
             self._process = subprocess.Popen(

@@ -8,12 +8,14 @@ from .figures import Answer, Figure, Overload, Quiet, Results, SetUp, Shelf
 
 UNITS = {
     "record": "calls",
+    "stereo": "calls",
     "play": "calls",
     "relay": "pairs",
 }
 
 TITLES = {
     "record": "One-way recordings: CPU ms per call and second",
+    "stereo": "Recorded in stereo while a prompt plays, by SIP: CPU ms per call and second",
     "play": "A prompt to the caller while he is recorded: CPU ms per call and second",
     "relay": "Pairs of legs relayed and recorded: CPU ms per pair and second",
 }
@@ -47,7 +49,7 @@ def tables(results: Results) -> list[Text]:
 
 def _loads(results: Results, load: str) -> Text:
     figures = results.of(load)
-    others = {"record": ("floor", "asyncio", "compiled")}.get(load, ("compiled",))
+    others = {"record": ("floor", "asyncio", "compiled"), "stereo": ()}.get(load, ("compiled",))
     kinds = [k for k in others if any((f.load, f.subject) == (load, k) for f in results.figures)]
     columns = (UNITS[load], *kinds, "server")
     columns += ("x", "answer") if load == "record" else ()

@@ -6,13 +6,16 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import BenchError
 from ..figures import Recorded
 from ..load import Outcome
 from ..options import HOST, Options
 from ..process import Child
 from ..receiver import Told
-from ..recordings import Downloads, Verdict, compare
+from ..recordings import Downloads, Verdict, compare, compare_clip
 from ..server import Server
 from ..speech import FRAME, Voice
 
@@ -29,12 +32,20 @@ class Harvest:
 
 
 def gather(
-    server: Server, receiver: Child, options: Options, voice: Voice, outcome: Outcome
+    server: Server,
+    receiver: Child,
+    options: Options,
+    voice: Voice,
+    outcome: Outcome,
+    clip: NDArray[np.int16] | None = None,
 ) -> Harvest:
-    """Wait for the callbacks, then compare every file with what its caller said."""
+    """Wait for the callbacks, then compare every file with what its caller said.
+
+    Where a `clip` was played to them, every file is stereo and has it on the right.
+    """
     answered = [call for call, status in enumerate(outcome.statuses) if status == 200]
     told = _wait_for_callbacks(receiver, len(answered))
-    verdicts, problems = _compare(server, options, voice, outcome, told)
+    verdicts, problems = _compare(server, options, voice, outcome, told, clip)
     failures = Counter(outcome.failures[call] for call in answered)
     failures.pop(None, None)
     problems += [f"{count} calls: {failure}" for failure, count in failures.most_common(3)]
@@ -89,7 +100,12 @@ def _wait_for_callbacks(receiver: Child, wanted: int) -> Told:
 
 
 def _compare(
-    server: Server, options: Options, voice: Voice, outcome: Outcome, told: Told
+    server: Server,
+    options: Options,
+    voice: Voice,
+    outcome: Outcome,
+    told: Told,
+    clip: NDArray[np.int16] | None,
 ) -> tuple[list[Verdict], list[str]]:
     verdicts: list[Verdict] = []
     wrong: list[str] = []
@@ -97,13 +113,16 @@ def _compare(
     for stream, url in sorted(told.finished.items()):
         said = voice.said(outcome.starts[stream], outcome.packets[stream])
         try:
-            verdict = compare(downloads.fetch(url), said)
+            channels = downloads.fetch(url, 1 if clip is None else 2)
+            verdict = compare(channels[0], said)
         except BenchError as error:
             wrong.append(f"stream {stream}: {error}")
             continue
         verdicts.append(verdict)
         if not verdict.right:
             wrong.append(f"stream {stream}: {verdict.fault(said.size)}")
+        elif clip is not None and not (heard := compare_clip(channels[1], clip)).right:
+            wrong.append(f"stream {stream}, right channel: {heard.fault(channels[1].size)}")
     downloads.close()
     problems = [f"{len(wrong)} files are wrong; {wrong[0]}"] if wrong else []
     return verdicts, problems

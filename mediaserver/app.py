@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +17,15 @@ import structlog
 
 from .calls.admission import Admission, Load
 from .calls.clips import Clips
+from .calls.commands import Commands
 from .calls.documents import Documents
+from .calls.growing import GrowingRecordings
 from .calls.ledger import Ledger
 from .calls.recording import RecordingPolicy, Studio
 from .calls.recovery import recover
 from .calls.registry import LAST_WORK, Registry, Route
+from .calls.scripts import ScriptThread
+from .calls.rendition import Renditions
 from .calls.services import Identity, Services
 from .clock import Clock, SystemClock
 from .config import Config
@@ -31,26 +36,36 @@ from .net.media import MediaEngine
 from .net.ports import PortPool
 from .net.signalling import Signalling, bracketed, contact_for
 from .net.sip import ListenAddress, SipEndpoint
-from .recording.journal import open_journal
+from .recording.announcement import Kind
+from .recording.journal import open_journal, read_notes
 from .recording.resource import Direction, Format, PostProcessing, audio_path
+from .recording.skew import heard_at
+from .rtp.skew import read_leads
 from .sip.agent import Agent, AgentLimits
 from .sip.events import Event
 from .sip.hop import Transport
 from .store.calls import Calls
 from .store.database import Database
+from .store.erase import Eraser
 from .store.files import Files
+from .store.journal_folders import JournalFolders
 from .store.journals import JournalWriter
 from .store.outbox import Outbox
 from .store.recordings import Recordings
 from .store.renderer import Renderer
+from .store.reserve import Reserve
+from .store.sweeper import Sweeper
+from .store.tombstones import Tombstones
 from .web.auth import ApiKey, ApiKeys
 from .web.delivery import Delivery
-from .web.health import Health, MediaHealth
-from .web.links import download_url
+from .web.health import DiskHealth, Health, MediaHealth
+from .web.links import Links, download_url
+from .web.manner import ready_manner, status_manner
 from .web.outbound import Fetched, Fetcher, OutboundGuard, Poster
 from .web.schedule import Schedule
 from .web.server import Deps, WebServer, build_app
-from .web.signatures import Signer
+from .web.signatures import EnfonicaSigner, Signer, derived_enfonica_key
+from .web.views import announced
 
 GRACE: Final = 90.0
 """Seconds that calls are given to end when the server is told to stop."""
@@ -105,13 +120,17 @@ class Server:
         services = self._services()
         self._registry = Registry(services, self._find_route, self._admission())
         self.sip.agent.ask_before_calls(self._registry.refusal)
-        await web.start(build_app(self._web_deps()))
+        self._open_erasing()
+        renditions = self._renditions()
+        await web.start(build_app(self._web_deps(services.studio, renditions)))
         self._delivery.start()
         self._stack.push_async_callback(self._delivery.stop)
         self._recovery = asyncio.create_task(
             recover(await self._recordings.unfinished(), services, self._journal_end)
         )
         self._stack.push_async_callback(self._stop_recovery)
+        self._sweeper.start()
+        self._stack.push_async_callback(self._sweeper.stop)
         self.media.start()
         self._ready = self._registry
         self.sip.agent.draining = False
@@ -204,23 +223,47 @@ class Server:
         self._recordings = Recordings(self._database)
         self._outbox = Outbox(self._database)
         self._files = Files(self._data_dir)
+        self._reserve = Reserve(self._files, self.config.limits.min_free_disk)
+        await self._reserve.start()
+        self._stack.push_async_callback(self._reserve.stop)
         self._renderer = Renderer()
         self._stack.push_async_callback(self._renderer.close)
+
+    def _open_erasing(self) -> None:
+        journals = JournalFolders(self._data_dir)
+        in_use = self._registry.journals_in_use
+        self._eraser = Eraser(
+            self._database, self._files, journals, self.clock, in_use, self._renderer.is_rendering
+        )
+        self._sweeper = Sweeper(
+            self._eraser,
+            Tombstones(self._database),
+            journals,
+            self._outbox,
+            self.clock,
+            keep_journal=self.config.recording.keep_journal,
+            in_use=in_use,
+        )
 
     def _open_outbound(self) -> None:
         config = self.config
         guard = OutboundGuard(config.outbound.allow)
         self._stack.push_async_callback(guard.close)
         self._signer = Signer(config.signing_key.get_secret_value())
+        self._scripts = ScriptThread()
+        self._stack.push_async_callback(asyncio.to_thread, self._scripts.close)
         self._fetcher = _SignedFetcher(Fetcher(guard), self._signer)
         self._stack.push_async_callback(self._fetcher.close)
         poster = Poster(guard)
         self._stack.push_async_callback(poster.close)
+        schedule = Schedule(config.callbacks.schedule, secrets.SystemRandom().random)
         self._delivery = Delivery(
             self._outbox,
             poster,
-            self._signer,
-            Schedule(config.callbacks.schedule, secrets.SystemRandom().random),
+            {
+                Kind.STATUS: status_manner(self._signer, schedule),
+                Kind.READY: ready_manner(EnfonicaSigner(_enfonica_key(config))),
+            },
             self.clock,
             config.callbacks.timeout,
         )
@@ -235,6 +278,7 @@ class Server:
             outbox=self._outbox,
             calls=Calls(self._database),
             documents=Documents(self._fetcher),
+            scripts=self._scripts,
             clips=Clips(self._fetcher, self._own_recording),
             clock=self.clock,
             identity=Identity(
@@ -246,7 +290,13 @@ class Server:
         )
 
     def _studio(self) -> Studio:
-        ledger = Ledger(self._recordings, self.clock, lambda id: download_url(self._public_url, id))
+        links = Links(self._public_url, self.config.signing_key.get_secret_value(), self.clock)
+        ledger = Ledger(
+            self._recordings,
+            self.clock,
+            lambda id: download_url(self._public_url, id),
+            lambda recording: announced(recording, partial(links.signed, recording.id)),
+        )
         return Studio(
             ledger=ledger,
             renderer=self._renderer,
@@ -254,19 +304,37 @@ class Server:
             data_dir=str(self._data_dir),
             formats=tuple(Format(name) for name in self.config.recording.formats),
             sample_rate=self.config.recording.sample_rate,
+            render_timeout=self.config.recording.render_timeout,
         )
 
-    def _web_deps(self) -> Deps:
+    def _renditions(self) -> Renditions:
+        renditions = Renditions(
+            self._recordings,
+            self._renderer,
+            self._files,
+            self._journal_end,
+            data_dir=str(self._data_dir),
+            sample_rate=self.config.recording.sample_rate,
+        )
+        self._stack.push_async_callback(renditions.close)
+        return renditions
+
+    def _web_deps(self, studio: Studio, renditions: Renditions) -> Deps:
         config = self.config
         return Deps(
             project_id=str(config.project_id),
             public_url=self._public_url,
             signing_key=config.signing_key.get_secret_value(),
             keys=ApiKeys(
-                ApiKey(key.key.get_secret_value(), key.permissions) for key in config.api_keys
+                ApiKey(key.key.get_secret_value(), key.permissions, f"api_keys[{number}]")
+                for number, key in enumerate(config.api_keys)
             ),
             recordings=self._recordings,
+            eraser=self._eraser,
             files=self._files,
+            growing=GrowingRecordings(studio.running, self._journal_end, str(self._data_dir)),
+            renditions=renditions,
+            calls=Commands(self._registry),
             health=self._health,
             clock=self.clock,
         )
@@ -282,7 +350,9 @@ class Server:
             busy=reading.busy,
             loop_busy=reading.loop_busy,
         )
-        return Health("draining" if self._registry.draining else "ok", media)
+        room = self._reserve.room
+        disk = None if room is None else DiskHealth(free_bytes=room.free, reserve_bytes=room.reserve)
+        return Health("draining" if self._registry.draining else "ok", media, disk)
 
     def _admission(self) -> Admission:
         limits = self.config.limits
@@ -291,6 +361,7 @@ class Server:
             calls_per_second=limits.max_calls_per_second,
             max_lateness=limits.max_tick_lateness,
             load=self._load if limits.max_calls is None else None,
+            has_room=lambda: not self._reserve.reached,
         )
 
     def _load(self, now: float) -> Load:
@@ -315,7 +386,11 @@ class Server:
         for side in (Direction.SPEAK, Direction.LISTEN):
             try:
                 with open_journal(self._data_dir / folder / f"{side}.journal") as journal:
-                    ends.append(journal.end)
+                    end, rate = journal.end, journal.header.rate
+                if side is Direction.LISTEN:
+                    leads = read_leads(read_notes(self._data_dir / folder))
+                    end = heard_at(leads, rate, end)
+                ends.append(end)
             except LocalError as error:
                 faults.append(error)
         if not ends:
@@ -349,6 +424,12 @@ class Server:
                 # The outbox tells when it gets something, not when it is empty.
                 while await self._outbox.due(int(self.clock.time() * 1e6), 1):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
+
+
+def _enfonica_key(config: Config) -> bytes:
+    if config.enfonica_signing_key is not None:
+        return config.enfonica_signing_key.get_secret_value()
+    return derived_enfonica_key(config.signing_key.get_secret_value())
 
 
 class _SignedFetcher:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ..errors import PeerError
 from ..swml.document import Document, load
@@ -33,6 +34,12 @@ class DocumentRefused(PeerError):
         super().__init__(500, str(error))
         self.error = error
         self.status_urls = status_urls
+
+
+def origin_of(url: str) -> str:
+    """Return scheme and host of a URL, without password, path and query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}"
 
 
 class Documents:

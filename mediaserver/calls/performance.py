@@ -15,6 +15,7 @@ from ..recording.states import SWML_RESULT
 from ..swml.actions import (
     Action,
     Answer,
+    FetchDocument,
     FileAudio,
     Finished,
     Hangup,
@@ -24,8 +25,10 @@ from ..swml.actions import (
     Sleep,
     StopRecordCall,
 )
+from ..swml.errors import Code, ScriptError
 from ..swml.interpreter import Interpreter
 from .clips import amplify
+from .documents import DocumentRefused, origin_of
 from .recording import RecordingOrder
 
 if TYPE_CHECKING:
@@ -53,14 +56,40 @@ class Performance:
         """Go through the document to its end; the call hangs up after the last step."""
         try:
             while True:
-                action = self._interpreter.next()
+                action = await self._next()
                 if isinstance(action, Finished):
                     self._call.hang_up("hangup")
                     return
-                self._interpreter.complete(await self._perform(action))
+                if isinstance(action, FetchDocument):
+                    await self._fetch(action)
+                else:
+                    self._interpreter.complete(await self._perform(action))
         finally:
             if self._deadline is not None:
                 self._deadline.cancel()
+
+    async def _next(self) -> Action:
+        """Return the next action; what has JavaScript in it is stepped through elsewhere."""
+        if not self._interpreter.scripted:
+            return self._interpreter.next()
+        scripts = self._call.services.scripts
+        return await self._call.unless_over(scripts.run(self._interpreter.next))
+
+    async def _fetch(self, action: FetchDocument) -> None:
+        """Go on with a document that the script names."""
+        scope = self._interpreter.scope
+        request = {
+            "call": scope.call, "vars": scope.vars, "envs": scope.envs, "params": action.params,
+        }  # fmt: skip
+        load = self._call.services.documents.load(action.url, request)
+        try:
+            document = await self._call.unless_over(load)
+        except DocumentRefused:
+            raise
+        except PeerError as error:
+            message = f"there is no document at {origin_of(action.url)}: {error.reason}"
+            raise ScriptError(Code.METHOD_EXECUTE_FAILED, action.path, message) from None
+        self._interpreter.arrived(document)
 
     async def _perform(self, action: Action) -> dict[str, Any]:
         """Carry out one action; return the variables it sets."""

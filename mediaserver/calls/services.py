@@ -9,6 +9,7 @@ from .clips import Clips
 from .documents import Documents
 from .ports import CallStore, Journals, MediaEngine, Outbox, Signalling
 from .recording import Studio
+from .scripts import ScriptThread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Services:
     outbox: Outbox
     calls: CallStore
     documents: Documents
+    scripts: ScriptThread
     clips: Clips
     clock: Clock
     identity: Identity

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .document import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +155,25 @@ class Hangup:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchDocument:
+    """Fetch a document by a POST of contract A10's body and tell `arrived`."""
+
+    url: str
+    params: Mapping[str, Any]
+    path: str
+    """Of the step, for errors."""
+    arrived: Callable[[Document], None] = field(compare=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """There is nothing left to do: the end of `main`, or a hang-up carried out."""
 
 
-Action = Answer | Play | Record | RecordCall | StopRecordCall | Sleep | Hangup | Finished
+Action = (
+    Answer | Play | Record | RecordCall | StopRecordCall | Sleep | Hangup | FetchDocument | Finished
+)
 
 
 def _number(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -16,6 +17,10 @@ MAIN: Final = "main"
 """The section that is run."""
 
 
+_SCRIPT: Final = re.compile(r"\bwhen\b|[$%]\{(?!\s*[A-Za-z_][\w.\[\]]*\s*\})")
+"""What nobody writes without an expression, and what is no plain path in braces."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step: a method and its parameters as they are written."""
@@ -24,6 +29,8 @@ class Step:
     params: Any
     path: str
     """Of the method: `sections.main[2].record`."""
+    blocks: tuple[tuple[Step, ...], ...] = ()
+    """The steps written within it, such as the branches of `cond`, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,8 @@ class Document:
     sections: Mapping[str, tuple[Step, ...]]
     allow_files: bool = True
     """Whether `play` may name local files: only where the document itself is one."""
+    scripted: bool = False
+    """Whether it may have JavaScript in it, so that a step may take its time."""
 
 
 def load(
@@ -64,7 +73,12 @@ def load(
         name: _section(code, member("sections", name), allow_files)
         for name, code in sections.items()
     }
-    return Document(VERSION, MappingProxyType(steps), allow_files)
+    scripted = _SCRIPT.search(_as_text(text)) is not None
+    return Document(VERSION, MappingProxyType(steps), allow_files, scripted)
+
+
+def _as_text(text: bytes | str) -> str:
+    return text if isinstance(text, str) else text.decode("utf-8", "replace")
 
 
 def _section(code: Any, path: str, allow_files: bool) -> tuple[Step, ...]:
@@ -86,5 +100,9 @@ def _step(step: Any, path: str, allow_files: bool) -> Step:
         raise ScriptError(Code.ELEMENT_INVALID_VALUE, path, message)
     ((name, params),) = step.items()
     place = member(path, name)
-    find_method(name, place).check(params, place, allow_files=allow_files)
-    return Step(name, params, place)
+    method = find_method(name, place)
+    method.check(params, place, allow_files=allow_files)
+    blocks = tuple(
+        _section(block, where, allow_files) for where, block in method.blocks(params, place)
+    )
+    return Step(name, params, place, blocks)

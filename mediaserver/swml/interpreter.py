@@ -1,8 +1,12 @@
-"""Stepping through a document: what is to be done next, and what came of it.
+"""Stepping through documents: what is to be done next, and what came of it.
 
 The owner asks `next()`, carries the action out, says so with `complete()`, and asks again until
-the action is `Finished`. A step that cannot be carried out raises ScriptError from `next()`; the
-script is over then, and its code is in the variable `script_error`.
+the action is `Finished`. Methods of control, which do nothing to the call, are carried out here.
+A step that cannot be carried out raises ScriptError from `next()`; the script is over then, and
+its code is in the variable `script_error`.
+
+Where the document has expressions in it, `next()` may take up to 150 ms of CPU time each: the owner
+then calls it in the one thread it keeps for that.
 """
 
 from __future__ import annotations
@@ -11,15 +15,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from .actions import Action, Finished, Hangup
-from .document import MAIN, Document, Step
-from .errors import ScriptError
+from .actions import Action, FetchDocument, Finished, Hangup
+from .document import Document, Step
+from .errors import Code, ScriptError
 from .expression import Scope
+from .limits import MAX_QUIET_STEPS
+from .machine import Machine
 from .methods.registry import METHODS
 
 
 class Interpreter:
-    """Runs the `main` section of one document for one call."""
+    """Runs the `main` section of a document for one call, and wherever it leads."""
 
     def __init__(
         self,
@@ -29,43 +35,79 @@ class Interpreter:
         params: Mapping[str, Any] | None = None,
     ) -> None:
         """`call`, `envs` and `params` are the roots of variable paths; they are not changed."""
-        self._document = document
-        self._steps = document.sections[MAIN]
-        self._variables: dict[str, Any] = {}
-        self._scope = Scope(call, self._variables, envs or {}, params or {})
-        self._position = 0
+        self._machine = Machine(document, call, envs or {}, params or {})
         self._pending: Action | None = None
 
     @property
     def variables(self) -> Mapping[str, Any]:
         """The script's variables (`vars`) as they are now."""
-        return MappingProxyType(self._variables)
+        return MappingProxyType(self._machine.variables)
+
+    @property
+    def scope(self) -> Scope:
+        """What variables are looked up in now."""
+        return self._machine.scope
+
+    @property
+    def scripted(self) -> bool:
+        """Whether `next` may have to evaluate JavaScript."""
+        return self._machine.step is not None and self._machine.document.scripted
 
     @property
     def step(self) -> Step | None:
         """The step that is being carried out or comes next; None after the last."""
-        return self._steps[self._position] if self._position < len(self._steps) else None
+        return self._machine.step
 
     def next(self) -> Action:
         """Return the next action; raises ScriptError if its parameters turn out wrong."""
         assert self._pending is None, "complete() the last action first"
-        step = self.step
-        if step is None:
-            return Finished()
         try:
-            self._pending = METHODS[step.method].action(
-                step.params, step.path, self._scope, allow_files=self._document.allow_files
-            )
+            self._pending = self._advance()
         except ScriptError as error:
-            self._variables["script_error"] = str(error.code)
-            self._position = len(self._steps)
+            self._fail(error)
             raise
-        return self._pending
+        return self._pending or Finished()
 
     def complete(self, variables: Mapping[str, Any] | None = None) -> None:
         """Say that the last action was carried out and which variables it set."""
         assert self._pending is not None, "there is no action to complete"
-        self._variables.update(variables or {})
-        over = isinstance(self._pending, Hangup)
-        self._position = len(self._steps) if over else self._position + 1
+        self._machine.variables.update(variables or {})
+        pending, self._pending = self._pending, None
+        if isinstance(pending, Hangup):
+            self._machine.stop()
+        elif not isinstance(pending, FetchDocument):
+            self._machine.advance()
+
+    def arrived(self, document: Document) -> None:
+        """Say that the document of a `FetchDocument` is there, and go on with it."""
+        pending = self._pending
+        assert isinstance(pending, FetchDocument)
         self._pending = None
+        try:
+            pending.arrived(document)
+        except ScriptError as error:
+            self._fail(error)
+            raise
+
+    def _advance(self) -> Action | None:
+        """Carry out methods of control up to the next action; None when there is none."""
+        machine = self._machine
+        for _ in range(MAX_QUIET_STEPS):
+            step = machine.step
+            if step is None:
+                return None
+            method = METHODS[step.method]
+            allow_files = machine.document.allow_files
+            values = method.values(step.params, step.path, machine.scope, allow_files=allow_files)
+            if method.control is None:
+                assert method.build is not None
+                return method.build(values)
+            action = method.control(values, step, machine)
+            if action is not None:
+                return action
+        message = f"went {MAX_QUIET_STEPS} steps without doing anything to the call"
+        raise ScriptError(Code.METHOD_EXECUTE_FAILED, step.path if step else "", message)
+
+    def _fail(self, error: ScriptError) -> None:
+        self._machine.variables["script_error"] = str(error.code)
+        self._machine.stop()

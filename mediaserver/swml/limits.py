@@ -19,6 +19,18 @@ MAX_NUMBER: Final = 64
 MAX_EXPRESSION: Final = 1024
 """Characters between the braces of `${...}` (contract A9)."""
 
+MAX_TRANSFERS: Final = 32
+"""Of one call (contract A7)."""
+
+MAX_FRAMES: Final = 64
+"""Sections and blocks within one another."""
+
+MAX_QUIET_STEPS: Final = 10_000
+"""Steps in a row that do nothing to the call: jumps, conditions, variables."""
+
+MAX_VARIABLES: Final = 1000
+"""Variables a script sets by name; results of methods come on top."""
+
 MAX_PATH_PARTS: Final = 32
 """Names and indexes in one path."""
 

@@ -25,6 +25,7 @@ from mediaserver.calls.recording import Studio as RecordingStudio
 from mediaserver.calls.recovery import recover
 from mediaserver.calls.registry import Registry, Route
 from mediaserver.calls.resource import CallRecord
+from mediaserver.calls.scripts import ScriptThread
 from mediaserver.calls.services import Identity, Services
 from mediaserver.errors import ConflictError, LocalError
 from mediaserver.recording.announcement import Announcement
@@ -198,16 +199,20 @@ class House:
             media=self.studio,
             journals=self.desk,
             studio=RecordingStudio(
-                ledger=Ledger(self.archive, self.clock, lambda id: f"http://me/{id}"),
+                ledger=Ledger(
+                    self.archive, self.clock, lambda id: f"http://me/{id}", lambda recording: b"{}"
+                ),
                 renderer=self.copyist,
                 clock=self.clock,
                 data_dir="data",
                 formats=(),
                 sample_rate=None,
+                render_timeout=10.0,
             ),
             outbox=OutboxOf(self.archive),
             calls=CallBook(self.archive),
             documents=self.shelf,
+            scripts=ScriptThread(),
             clips=Clips(NoFetcher(), lambda url: None),
             clock=self.clock,
             identity=Identity(project_id="p", space_id="s", node_id="n"),

@@ -18,7 +18,7 @@ from mediaserver.calls.recording import ActiveRecording, RecordingOrder, Recordi
 from mediaserver.calls.recovery import recover
 from mediaserver.calls.services import Identity
 from mediaserver.errors import LocalError
-from mediaserver.recording.announcement import Announcement, Envelope
+from mediaserver.recording.announcement import Announcement, Envelope, Kind
 from mediaserver.recording.journal import open_journal
 from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.render import render
@@ -31,7 +31,7 @@ from mediaserver.recording.resource import (
     Recording,
     Source,
 )
-from mediaserver.recording.states import State, StopReason
+from mediaserver.recording.states import ErrorCode, State, StopReason
 from mediaserver.store.journals import JournalWriter
 
 ENVELOPE = Envelope(project_id="p", space_id="s", node_id="n", session_id="x")
@@ -43,6 +43,7 @@ class Book:
     def __init__(self) -> None:
         self.states: list[Recording] = []
         self.said: list[dict[str, object]] = []
+        self.ready: list[Announcement] = []
         self.out_of_order = 0
 
     async def add(self, recording: Recording, announcements: Sequence[Announcement] = ()) -> None:
@@ -53,7 +54,10 @@ class Book:
             self.out_of_order -= 1
             raise LocalError("the database is locked")
         self.states.append(recording)
-        self.said += [json.loads(a.body) | {"seq": a.sequence} for a in announcements]
+        self.ready += [a for a in announcements if a.kind is Kind.READY]
+        self.said += [
+            json.loads(a.body) | {"seq": a.sequence} for a in announcements if a.kind is Kind.STATUS
+        ]
 
 
 class InProcess:
@@ -61,12 +65,15 @@ class InProcess:
 
     def __init__(self) -> None:
         self.fault: LocalError | None = None
+        self.hangs = False
 
     def start(self) -> None: ...
 
     async def render(self, job: RenderJob) -> Rendered:
         if self.fault is not None:
             raise self.fault
+        if self.hangs:
+            await asyncio.Event().wait()
         return await asyncio.to_thread(render, job)
 
 
@@ -90,7 +97,9 @@ class Place:
         self.book = Book()
         self.renderer = InProcess()
         self.journals = JournalWriter(folder)
-        self.ledger = Ledger(self.book, self.clock, lambda id: f"http://me/{id}")
+        self.ledger = Ledger(
+            self.book, self.clock, lambda id: f"http://me/{id}", lambda r: r.state.encode()
+        )
         self.leg = TapeLeg()
         self.leg.tape[:] = (np.sin(np.arange(80_000) / 3) * 9000).astype(np.int16)
         self.capture = Capture(self.leg, self.journals, self.clock)
@@ -101,10 +110,14 @@ class Place:
             data_dir=str(folder),
             formats=(),
             sample_rate=None,
+            render_timeout=10.0,
         )
 
     def begin(self, **rules: float) -> asyncio.Task[Recording]:
-        self.active = ActiveRecording(self.studio, self.capture, order(**rules), ENVELOPE, "call")
+        return self.carry_out(order(**rules))
+
+    def carry_out(self, order: RecordingOrder) -> asyncio.Task[Recording]:
+        self.active = ActiveRecording(self.studio, self.capture, order, ENVELOPE, "call")
         return asyncio.create_task(self.active.see_through())
 
     @property
@@ -352,3 +365,109 @@ async def test_retention_counts_from_the_end_of_a_recording(place: Place) -> Non
     done = await task
     assert done.ended_at is not None
     assert done.expires_at == done.ended_at + 60_000_000
+
+
+# RECORDING_READY (contract B6), and renders that never end.
+
+
+def with_ready_uri(order: RecordingOrder) -> RecordingOrder:
+    return replace(order, policy=RecordingPolicy(ready_uri="http://app/ready"))
+
+
+@pytest.mark.parametrize("state", [State.FINISHED, State.NO_INPUT, State.ERROR])
+async def test_every_final_state_is_told_to_the_ready_uri_once_in_a_stream_of_its_own(
+    place: Place, state: State
+) -> None:
+    if state is State.NO_INPUT:
+        place.leg.tape[:] = 0
+    if state is State.ERROR:
+        place.renderer.fault = LocalError("the encoder failed 3 times")
+    task = place.carry_out(with_ready_uri(order(max_length=1.0)))
+    await settle()
+    place.leg.hear(4000)
+    place.active.pause(PauseBehavior.SKIP)
+    place.active.resume()
+    place.leg.hear(16_000)
+    done = await task
+    (ready,) = place.book.ready
+    assert (ready.kind, ready.url, ready.sequence) == (Kind.READY, "http://app/ready", 1)
+    assert ready.stream == f"{done.id}-ready"
+    assert len(ready.stream) <= 64
+    # What is told is the recording as it is written down with it.
+    assert ready.body == state.encode()
+    assert place.announced == ["recording", "paused", "recording", state.value]
+    assert [event["seq"] for event in place.book.said] == [1, 2, 3, 4]
+    assert done.sequence == 4
+
+
+async def test_a_ready_uri_needs_no_status_url(place: Place) -> None:
+    asked = replace(with_ready_uri(order(max_length=1.0)), status_url=None)
+    task = place.carry_out(asked)
+    await settle()
+    place.leg.hear(16_000)
+    done = await task
+    assert place.announced == []
+    assert (len(place.book.ready), done.sequence) == (1, 0)
+
+
+async def test_a_recording_without_a_ready_uri_tells_none(place: Place) -> None:
+    task = place.begin(max_length=1.0)
+    await settle()
+    place.leg.hear(16_000)
+    await task
+    assert place.book.ready == []
+
+
+async def test_a_recording_completed_after_a_crash_tells_its_ready_uri(place: Place) -> None:
+    task = place.carry_out(with_ready_uri(order(max_length=9)))
+    await settle()
+    place.leg.hear(8000)
+    place.capture.hang_up()
+    await task
+    (crashed,) = [r for r in place.book.states if r.state is State.RENDERING]
+    (place.folder / place.book.states[-1].audio[0].path).unlink()
+    place.book.ready.clear()
+    await recover([crashed], _Services(place), lambda _folder: 8000)  # type: ignore[arg-type]
+    assert [ready.stream for ready in place.book.ready] == [f"{crashed.id}-ready"]
+
+
+async def test_a_render_that_never_ends_is_an_announced_timeout(place: Place) -> None:
+    place.renderer.hangs = True
+    place.studio = replace(place.studio, render_timeout=0.05)
+    task = place.carry_out(with_ready_uri(order(max_length=0.5)))
+    await settle()
+    place.leg.hear(8000)
+    async with asyncio.timeout(5):
+        done = await task
+    assert (done.state, done.error_code) == (State.ERROR, ErrorCode.TIMEOUT)
+    assert done.error_message == "not rendered within 0.05 s"
+    assert done.duration_us == 500_000
+    assert place.announced == ["recording", "error"]
+    assert len(place.book.ready) == 1
+
+
+async def test_a_renderer_that_gives_up_in_time_is_no_timeout(place: Place) -> None:
+    class Impatient(InProcess):
+        async def render(self, job: RenderJob) -> Rendered:
+            raise TimeoutError("of its own")
+
+    place.studio = replace(place.studio, renderer=Impatient())
+    task = place.begin(max_length=0.5)
+    await settle()
+    place.leg.hear(8000)
+    assert (await task).error_code is ErrorCode.INTERNAL_ERROR
+
+
+async def test_the_server_may_stop_while_a_render_is_awaited(place: Place) -> None:
+    place.renderer.hangs = True
+    task = place.begin(max_length=0.5)
+    await settle()
+    place.leg.hear(8000)
+    while State.RENDERING not in place.states:  # noqa: ASYNC110 - the book tells nobody
+        await asyncio.sleep(0)
+    await settle()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    # The next start renders it: nothing was said of an end.
+    assert place.states[-1] is State.RENDERING

@@ -65,6 +65,7 @@ class Server:
         self.rtp_ports = free_block()
         self.data = folder / "data"
         self.log = folder / "server.log"
+        self._kills = 0
         self.expected: set[str] = set()
         """Events that may be logged as errors."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -173,7 +174,8 @@ class Server:
         assert self._process is not None
         self._process.kill()
         self._process.wait(10)
-        self.log = self.log.with_suffix(".next.log")
+        self._kills += 1
+        self.log = self.folder / f"server-{self._kills}.log"
 
     def stop(self) -> None:
         """Stop it if it runs, and check that it neither failed nor said that something did."""

@@ -97,7 +97,7 @@ async def test_r1_twenty_kills_under_twenty_calls_lose_half_a_second_at_most(
             assert view["state"] == "SUCCEEDED", view
             samples = server.samples(id)
             lost.append(certain - samples.size / 8000)
-            heard = sent[: max(8000, min(samples.size, sent.size) - 8000)]
+            heard = sent[: min(samples.size, sent.size) - 4000]
             assert place(heard, samples).exact, (kill, id)
     server.stop()
     print(
@@ -185,12 +185,15 @@ async def test_r16_thousands_of_short_calls_leave_nothing_behind(
 
         async def fail(number: int) -> None:
             async with lane, Phone.open(server.sip, user=f"f{number}") as phone:
-                if number % 2:
-                    answer = await phone.invite("short", body=OPUS_ALONE)
-                    assert answer.status == 488, answer.status
-                else:
-                    answer = await phone.give_up("wait")
-                    assert answer.status == 487, answer.status
+                for _ in range(100):
+                    if number % 2:
+                        answer = await phone.invite("short", body=OPUS_ALONE)
+                    else:
+                        answer = await phone.give_up("wait")
+                    if answer.status != 503:  # every port rests for a while
+                        break
+                    await asyncio.sleep(0.5)
+                assert answer.status == (488 if number % 2 else 487), answer.status
 
         async def crowd(calls: int, failures: int) -> None:
             async with asyncio.TaskGroup() as group:

@@ -223,10 +223,10 @@ BAD_STEPS: list[tuple[Any, str, str]] = [
     ({"record": {"status_url": "https://h/" + "x" * 3000}}, INVALID, ".record.status_url"),
     ({"record": {"status_url": 5}}, INVALID, ".record.status_url"),
     # expressions
-    ({"sleep": "${1000 * 2}"}, "js_eval_error", ".sleep"),
-    ({"record": {"beep": "${!x}"}}, "js_eval_error", ".record.beep"),
-    ({"record": {"terminators": "${(keys.length)}"}}, "js_eval_error", ".record.terminators"),
-    ({"play": {"urls": ["ring:us", "say:${a+b}"]}}, "js_eval_error", ".play.urls[1]"),
+    ({"sleep": "${1000 *}"}, "js_eval_error", ".sleep"),
+    ({"record": {"beep": "${!}"}}, "js_eval_error", ".record.beep"),
+    ({"record": {"terminators": "${(keys.length}"}}, "js_eval_error", ".record.terminators"),
+    ({"play": {"urls": ["ring:us", "say:${a+}"]}}, "js_eval_error", ".play.urls[1]"),
 ]
 
 

@@ -13,7 +13,15 @@ from typing import Any, Final, Protocol
 
 from ..actions import Speech
 from ..errors import Code, ScriptError, item, quoted
-from ..expression import Scope, as_text, check, has_variable, is_variable, substitute
+from ..expression import (
+    Scope,
+    as_text,
+    check,
+    check_all,
+    has_variable,
+    is_variable,
+    substitute,
+)
 from ..limits import MAX_NUMBER, MAX_PLAY_URLS, MAX_SECONDS, MAX_TERMINATORS, MAX_TEXT
 from ..source import SourceError, parse_source, web_url
 
@@ -233,6 +241,22 @@ class Playable:
             message = "no speech engine is configured"
             raise ScriptError(Code.METHOD_EXECUTE_FAILED, place.path, message)
         return source
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """Any value, with the variables in it filled in; of one type, if `of` says so."""
+
+    of: type | None = None
+
+    def read(self, value: Any, place: Place) -> Any:
+        """Return the value."""
+        if self.of is not None and not isinstance(value, self.of):
+            raise place.refuse("must be a map")
+        if place.scope is not None:
+            return substitute(value, place.scope, place.path)
+        check_all(value, place.path)
+        return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..actions import Action
 from ..errors import Code, ScriptError, member, quoted
 from ..expression import Scope
 from ..limits import MAX_QUOTED
 from .kinds import Kind, Place
+
+if TYPE_CHECKING:
+    from ..document import Step
+    from ..machine import Machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,29 @@ class Method:
 
     name: str
     parameters: tuple[Parameter, ...]
-    build: Callable[[Mapping[str, Any]], Action]
+    build: Callable[[Mapping[str, Any]], Action] | None = None
     """Makes the action of all parameters, by name, checked and typed."""
     shorthand: str | None = None
     """The parameter that a bare value stands for: `sleep: 5000`."""
+    whole: str | None = None
+    """The parameter that the whole map stands for: `set: {name: value}`."""
     exactly_one: tuple[str, ...] = ()
     """Parameters of which one and only one must be given."""
+
+    nested: Callable[[Any, str], Iterator[tuple[str, Any]]] | None = None
+    """Yields the path and the steps of each block within it."""
+    control: Callable[[Mapping[str, Any], Step, Machine], Action | None] | None = None
+    """Of a method that moves the script instead of doing something to the call: makes the move.
+    What it returns is an action after all: a document to be fetched."""
+
+    def blocks(self, params: Any, path: str) -> Iterator[tuple[str, Any]]:
+        """Yield the path and the steps, as they are written, of each block within it."""
+        if self.nested is not None:
+            yield from self.nested(params, path)
+
+    def values(self, params: Any, path: str, scope: Scope, *, allow_files: bool) -> dict[str, Any]:
+        """Return the parameters with variables filled in; raises ScriptError."""
+        return self._read(params, path, allow_files, scope)
 
     def check(self, params: Any, path: str, *, allow_files: bool) -> None:
         """Check what can be known before the script runs; raises ScriptError."""
@@ -43,12 +64,13 @@ class Method:
 
     def action(self, params: Any, path: str, scope: Scope, *, allow_files: bool) -> Action:
         """Return the action with variables filled in; raises ScriptError."""
+        assert self.build is not None
         return self.build(self._read(params, path, allow_files, scope))
 
     def _read(
         self, params: Any, path: str, allow_files: bool, scope: Scope | None
     ) -> dict[str, Any]:
-        bare = self.shorthand if not isinstance(params, dict | None) else None
+        bare = self.whole or (self.shorthand if not isinstance(params, dict | None) else None)
         given = self._given(params, path) if bare is None else {bare: params}
         known = {parameter.name: parameter for parameter in self.parameters}
         values = {parameter.name: parameter.default for parameter in self.parameters}

@@ -8,16 +8,35 @@ from typing import Final
 
 from ..errors import Code, ScriptError, quoted
 from .answer import ANSWER
+from .flow import COND, EXECUTE, GOTO, LABEL, RETURN, SWITCH, TRANSFER
 from .hangup import HANGUP
 from .method import Method, suggestion
 from .play import PLAY
 from .record import RECORD, RECORD_CALL, STOP_RECORD_CALL
 from .sleep import SLEEP
+from .variables import SET, UNSET
 
 METHODS: Final[Mapping[str, Method]] = MappingProxyType(
     {
         method.name: method
-        for method in (ANSWER, HANGUP, PLAY, RECORD, RECORD_CALL, SLEEP, STOP_RECORD_CALL)
+        for method in (
+            ANSWER,
+            COND,
+            EXECUTE,
+            GOTO,
+            HANGUP,
+            LABEL,
+            PLAY,
+            RECORD,
+            RECORD_CALL,
+            RETURN,
+            SET,
+            SLEEP,
+            STOP_RECORD_CALL,
+            SWITCH,
+            TRANSFER,
+            UNSET,
+        )
     }
 )
 
@@ -26,38 +45,29 @@ NOT_SUPPORTED: Final = frozenset(
         "ai",
         "ai_sidecar",
         "amazon_bedrock",
-        "cond",
         "connect",
         "denoise",
         "detect_machine",
         "enter_queue",
-        "execute",
-        "goto",
         "join_conference",
         "join_room",
-        "label",
         "live_transcribe",
         "live_translate",
         "pay",
         "prompt",
         "receive_fax",
         "request",
-        "return",
         "send_digits",
         "send_fax",
         "send_sms",
-        "set",
         "sip_refer",
         "stop_denoise",
         "stop_stream",
         "stop_tap",
         "stream",
-        "switch",
         "tap",
         "transcribe",
         "transcribe_stop",
-        "transfer",
-        "unset",
         "user_event",
     ]
 )

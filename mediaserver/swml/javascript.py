@@ -1,0 +1,125 @@
+"""Expressions in JavaScript, under limits, with nothing of the host in reach (contract A9).
+
+An expression is one value: what `${...}` holds that is no path, and what `when` holds. It sees the
+roots `vars`, `params`, `envs` and `call`, and by their bare names what is in `vars`, `envs` and
+`call`, in this order. What it changes is forgotten; functions and loops are refused by name, and
+what gets past that meets the limits on time and memory.
+
+The engine (QuickJS) lets go of the interpreter's lock while it works. A context stays with the
+thread that made it: whoever steps through scripts with expressions does so in one thread.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import quickjs
+
+from .errors import Code, ScriptError, quoted
+from .limits import MAX_EXPRESSION, MAX_TEXT
+
+if TYPE_CHECKING:
+    from .expression import Scope
+
+SECONDS: Final = 0.15
+"""Of one expression, in CPU time (contract A9)."""
+
+MEMORY: Final = 16 << 20
+"""Bytes of a call's context."""
+
+STACK: Final = 256 << 10
+"""Bytes of stack: an expression of `MAX_EXPRESSION` characters nests no deeper."""
+
+_EXACT: Final = 1 << 53
+"""Numbers below this are exact integers in JavaScript."""
+
+_TEXTS: Final = re.compile(
+    r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`""", re.DOTALL
+)
+_REFUSED: Final = re.compile(
+    r"=>|(?<![\w$.])(?:function|class|for|while|do|async|await|yield|import|eval|Function)(?![\w$])"
+)
+
+
+class JavaScript:
+    """The expressions of one call."""
+
+    def __init__(self) -> None:
+        self._context: quickjs.Context | None = None
+
+    def evaluate(self, expression: str, scope: Scope, path: str) -> Any:
+        """Return the value of an expression as Python has it, None for `undefined` and `null`.
+
+        ScriptError with `path` when it is none, or takes too long or too much.
+        """
+        check(expression, path)
+        context = self._context = self._context or _context()
+        roots = {
+            "vars": scope.vars, "params": scope.params, "envs": scope.envs, "call": scope.call,
+        }  # fmt: skip
+        try:
+            for name, value in roots.items():
+                context.set(name, context.parse_json(json.dumps(dict(value), default=str)))
+            bare = {**scope.call, **scope.envs, **scope.vars}
+            context.set("__bare", context.parse_json(json.dumps(bare, default=str)))
+            return _plain(context.eval(f"with(__bare){{({expression}\n)}}"), expression, path)
+        except quickjs.JSException as error:
+            self._context = None  # whatever state it left
+            raise _failed(expression, path, str(error).partition("\n")[0]) from None
+
+
+def check(expression: str, path: str) -> None:
+    """Raise ScriptError for what no expression may be, whatever its variables."""
+    if len(expression) > MAX_EXPRESSION:
+        message = f"an expression is longer than {MAX_EXPRESSION} characters"
+        raise ScriptError(Code.JS_EVAL_ERROR, path, message)
+    if not expression.strip():
+        raise ScriptError(Code.JS_EVAL_ERROR, path, "there is no expression between the braces")
+    found = _REFUSED.search(_TEXTS.sub("''", expression))
+    if found:
+        raise _failed(expression, path, f"{found[0]} is not allowed here")
+
+
+def check_syntax(expression: str, path: str) -> None:
+    """Raise ScriptError for what no JavaScript can be made of."""
+    check(expression, path)
+    context = _context()
+    try:
+        context.set("__text", f"with(Object){{return ({expression}\n)}}")
+        context.eval("new Function(__text); 0")
+    except quickjs.JSException as error:
+        raise _failed(expression, path, str(error).partition("\n")[0]) from None
+
+
+def _context() -> quickjs.Context:
+    context = quickjs.Context()
+    context.set_memory_limit(MEMORY)
+    context.set_time_limit(SECONDS)
+    context.set_max_stack_size(STACK)
+    return context
+
+
+def _plain(value: Any, expression: str, path: str) -> Any:
+    """Return what came out as maps, lists and scalars."""
+    if isinstance(value, quickjs.Object):
+        text = value.json()
+        if text is None:
+            raise _failed(expression, path, "its value is no data")
+        if len(text) > MAX_TEXT:
+            raise _failed(expression, path, f"its value is longer than {MAX_TEXT} characters")
+        return json.loads(text)
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise _failed(expression, path, f"its value is longer than {MAX_TEXT} characters")
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)  # JavaScript knows no difference
+    return value
+
+
+def _failed(expression: str, path: str, why: str) -> ScriptError:
+    clean = ascii(why)[1:-1][:200]
+    return ScriptError(Code.JS_EVAL_ERROR, path, f"the expression {quoted(expression)}: {clean}")

@@ -1,0 +1,350 @@
+"""What an application may ask of a call, and what it may not, as things stand on the call."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from farend.tape import Desk, StillClock, TapeLeg
+from mediaserver.calls.call import MAX_RECORDINGS, Call
+from mediaserver.calls.capture import Capture
+from mediaserver.calls.commands import CommandRefused, Commands, EndReason, NotThere
+from mediaserver.calls.recording import RecordingOrder, RecordingPolicy
+from mediaserver.calls.registry import Registry
+from mediaserver.calls.services import Identity
+from mediaserver.errors import LocalError
+from mediaserver.recording.announcement import Envelope
+from mediaserver.recording.recorder import StopRules
+from mediaserver.recording.resource import Direction, Format, PauseBehavior, Recording, Source
+from mediaserver.recording.states import State, StopReason
+from mediaserver.sip.message import Request, parse_message
+
+INVITE = (
+    b"INVITE sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1\r\n"
+    b"From: <sip:a@127.0.0.1>;tag=1\r\nTo: <sip:x@127.0.0.1>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n"
+    b"Contact: <sip:a@127.0.0.1:5070>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+)
+LONGEST = 3600.0
+POLICY = RecordingPolicy(ready_uri="http://app/ready", retention=60.0)
+
+
+class PlayingLeg(TapeLeg):
+    """A leg whose playing ends when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.played: list[NDArray[np.int16]] = []
+        self.over = asyncio.Event()
+
+    async def play(self, samples: NDArray[np.int16]) -> None:
+        self.played.append(samples)
+        await self.over.wait()
+
+
+class Book:
+    """Keeps the states recordings went through."""
+
+    def __init__(self) -> None:
+        self.states: list[Recording] = []
+
+    async def begin(self, recording: Recording, envelope: Envelope) -> Recording:
+        self.states.append(recording)
+        return recording
+
+    change = begin
+
+
+class Scene:
+    """One answered call, without SIP and without files, and whoever commands it."""
+
+    def __init__(self) -> None:
+        self.leg = PlayingLeg()
+        self.book = Book()
+        self.said: list[tuple[str, int]] = []
+        clock = StillClock()
+        services: Any = SimpleNamespace(
+            clock=clock,
+            identity=Identity(project_id="p", space_id="s", node_id="n"),
+            max_recording=LONGEST,
+            studio=SimpleNamespace(
+                ledger=self.book,
+                clock=clock,
+                renderer=SimpleNamespace(start=lambda: None),
+                running={},
+                complete=self._complete,
+            ),
+            signalling=SimpleNamespace(
+                hang_up=lambda session: self.said.append(("BYE", 0)),
+                reject=lambda session, status: self.said.append(("reject", status)),
+            ),
+        )
+        request = parse_message(INVITE)
+        assert isinstance(request, Request)
+        self.call = Call(services, cast(Any, None), request, POLICY)
+        self.call.media = self.leg
+        self.call.capture = Capture(self.leg, Desk(), clock)
+        self.call.answered = True
+        self.calls = {self.call.id: self.call}
+        self.commands = Commands(cast(Registry, SimpleNamespace(find=self.calls.get)))
+
+    async def _complete(self, recording: Recording, envelope: Envelope) -> Recording:
+        return await self.book.change(recording, envelope)
+
+    async def record(self, control_id: str = "k", *, beep: bool = False, **rules: float) -> None:
+        await self.commands.record(self.call.id, order(control_id, **rules), beep_first=beep)
+
+    async def pause(self, behavior: PauseBehavior = PauseBehavior.SKIP) -> None:
+        await self.commands.pause(self.call.id, "k", behavior)
+
+    async def resume(self) -> None:
+        await self.commands.resume(self.call.id, "k")
+
+    async def stop(self, control_id: str = "k") -> None:
+        await self.commands.stop(self.call.id, control_id)
+
+    @property
+    def states(self) -> list[State]:
+        return [recording.state for recording in self.book.states]
+
+
+def order(control_id: str, **rules: float) -> RecordingOrder:
+    return RecordingOrder(
+        rules=StopRules(**rules),  # type: ignore[arg-type]
+        format=Format.WAV,
+        direction=Direction.SPEAK,
+        stereo=False,
+        status_url=None,
+        source=Source.CALL_RECORDING,
+        control_id=control_id,
+    )
+
+
+@pytest.fixture
+async def scene() -> Scene:
+    return Scene()
+
+
+async def turns(count: int = 8) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def refused(work: Any) -> tuple[str | None, str]:
+    with pytest.raises(CommandRefused) as raised:
+        await work
+    assert raised.value.status == 422
+    return raised.value.attribute, raised.value.reason
+
+
+async def not_there(work: Any) -> str:
+    with pytest.raises(NotThere) as raised:
+        await work
+    assert raised.value.status == 404
+    return raised.value.reason
+
+
+async def test_a_recording_goes_through_all_that_may_be_asked_of_it(scene: Scene) -> None:
+    await scene.record()
+    await turns()
+    scene.leg.hear(8000)
+    await scene.pause(PauseBehavior.SILENCE)
+    scene.leg.hear(16_000)
+    await scene.resume()
+    scene.leg.hear(24_000)
+    await scene.stop()
+    await turns()
+    assert scene.states == [State.RECORDING, State.PAUSED, State.RECORDING, State.RENDERING]
+    last = scene.book.states[-1]
+    assert (last.control_id, last.stop_reason, last.span.end) == ("k", StopReason.COMMAND, 24_000)
+    assert [(pause.start, pause.end) for pause in last.pauses] == [(8000, 16_000)]
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(0.0, LONGEST), (2 * LONGEST, LONGEST), (1.0, 1.0)])
+async def test_it_is_bound_by_what_the_server_and_the_route_say(
+    scene: Scene, asked: float, seconds: float
+) -> None:
+    await scene.record(max_length=asked)
+    active = scene.call.recordings["k"]
+    assert active._take.wake == seconds * 8000
+    assert active.recording.ready_uri == POLICY.ready_uri
+    assert active.recording.expires_at is not None
+
+
+async def test_the_answer_tells_of_the_call(scene: Scene) -> None:
+    call = await scene.commands.record(scene.call.id, order("k"), beep_first=False)
+    assert (call.id, call.from_, call.to) == (
+        scene.call.id, "sip:a@127.0.0.1", "sip:x@127.0.0.1",
+    )  # fmt: skip
+    assert call.ended_at is None
+
+
+async def test_a_call_that_is_unknown_or_over_is_not_there(scene: Scene) -> None:
+    assert await not_there(scene.commands.stop("other", "k")) == "call not found"
+    await scene.record()
+    scene.call.over("bye")
+    for work in (scene.record("j"), scene.pause(), scene.resume(), scene.stop()):
+        assert await not_there(work) == "call not found"
+    ending = scene.commands.end(scene.call.id, EndReason.HANGUP)
+    assert await not_there(ending) == "call not found"
+
+
+async def test_a_recording_that_is_unknown_or_over_is_not_there(scene: Scene) -> None:
+    for work in (scene.pause(), scene.resume(), scene.stop()):
+        assert await not_there(work) == "recording not found"
+    await scene.record()
+    await scene.stop()
+    for work in (scene.pause(), scene.resume(), scene.stop()):  # at once, and later
+        assert await not_there(work) == "recording not found"
+    await turns()
+    assert await not_there(scene.stop()) == "recording not found"
+
+
+async def test_a_call_is_not_recorded_before_it_is_answered(scene: Scene) -> None:
+    scene.call.answered = False
+    attribute, reason = await refused(scene.record())
+    assert (attribute, reason) == ("id", "the call has not been answered yet")
+
+
+async def test_a_control_id_names_one_recording_at_a_time(scene: Scene) -> None:
+    await scene.record()
+    assert (await refused(scene.record()))[0] == "control_id"
+    await scene.record("other")
+    await scene.stop()
+    await turns()
+    await scene.record()
+    assert set(scene.call.recordings) == {"k", "other"}
+
+
+async def test_only_so_many_recordings_run_on_a_call(scene: Scene) -> None:
+    for number in range(MAX_RECORDINGS - 1):
+        await scene.record(f"k{number}")
+    await scene.record("beeping", beep=True)
+    attribute, reason = await refused(scene.record("one more"))
+    assert attribute is None
+    assert str(MAX_RECORDINGS) in reason
+    assert (await refused(scene.record("one more", beep=True)))[0] is None
+    scene.leg.over.set()
+    await turns()
+    assert len(scene.call.recordings) == MAX_RECORDINGS
+
+
+async def test_a_second_pause_and_a_resume_without_one_are_refused(scene: Scene) -> None:
+    await scene.record()
+    assert "not paused" in (await refused(scene.resume()))[1]
+    await scene.pause()
+    attribute, reason = await refused(scene.pause())
+    assert attribute == "control_id"
+    assert "paused already" in reason
+
+
+async def test_a_rule_that_ended_it_before_the_pause_wins(scene: Scene) -> None:
+    await scene.record(max_length=1.0)
+    await turns()
+    scene.leg.clock = scene.leg.placed = scene.leg.final = scene.leg.decided = 9000
+    assert await not_there(scene.pause()) == "recording not found"
+    await turns()
+    assert scene.book.states[-1].stop_reason is StopReason.MAX_LENGTH
+
+
+async def test_a_journal_that_cannot_be_made_is_our_fault(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise LocalError("no space left")
+
+    monkeypatch.setattr(scene.call.capture, "start", full)
+    with pytest.raises(LocalError, match="no space left"):
+        await scene.record()
+    assert not scene.call.recordings
+    await scene.record(beep=True)
+    scene.leg.over.set()
+    assert await not_there(scene.stop()) == "recording not found"
+    assert not scene.call.cued
+
+
+# The beep.
+
+
+async def test_it_begins_when_the_beep_is_over_and_its_id_is_taken_from_the_beep_on(
+    scene: Scene,
+) -> None:
+    await scene.record(beep=True)
+    await turns()
+    assert len(scene.leg.played) == 1
+    assert scene.states == []
+    assert (await refused(scene.record()))[0] == "control_id"
+    scene.leg.clock = 2400
+    scene.leg.over.set()
+    await turns()
+    assert scene.states == [State.RECORDING]
+    assert scene.book.states[0].span.start == 2400
+
+
+async def test_commands_wait_for_the_end_of_the_beep(scene: Scene) -> None:
+    await scene.record(beep=True)
+    pausing = asyncio.create_task(scene.pause())
+    await turns()
+    stopping = asyncio.create_task(scene.stop())
+    await turns()
+    assert not pausing.done()
+    scene.leg.over.set()
+    await asyncio.gather(pausing, stopping)
+    await turns()
+    assert scene.states == [State.RECORDING, State.PAUSED, State.RENDERING]
+
+
+async def test_an_impatient_application_does_not_cut_the_beep_short(scene: Scene) -> None:
+    await scene.record(beep=True)
+    stopping = asyncio.create_task(scene.stop())
+    await turns()
+    stopping.cancel()
+    await turns()
+    scene.leg.over.set()
+    await turns()
+    assert scene.states == [State.RECORDING]
+
+
+async def test_a_call_that_ends_during_the_beep_was_not_recorded(scene: Scene) -> None:
+    await scene.record(beep=True)
+    stopping = asyncio.create_task(scene.stop())
+    await turns()
+    scene.call.over("bye")
+    assert await not_there(stopping) == "recording not found"
+    assert scene.states == []
+    assert not scene.call.cued
+
+
+# The end of the call.
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        (EndReason.HANGUP, 480),
+        (EndReason.CANCEL, 480),
+        (EndReason.BUSY, 486),
+        (EndReason.NO_ANSWER, 480),
+        (EndReason.DECLINE, 603),
+        (EndReason.ERROR, 500),
+    ],
+)
+async def test_a_caller_who_was_not_answered_hears_the_reason(
+    scene: Scene, reason: EndReason, status: int
+) -> None:
+    scene.call.answered = False
+    call = await scene.commands.end(scene.call.id, reason)
+    assert scene.said == [("reject", status)]
+    assert (call.end_reason, call.ended_at is not None) == (reason.value, True)
+
+
+async def test_a_call_that_is_up_ends_with_its_recordings(scene: Scene) -> None:
+    await scene.record()
+    await scene.commands.end(scene.call.id, EndReason.BUSY)
+    assert scene.said == [("BYE", 0)]
+    await turns()
+    assert scene.book.states[-1].stop_reason is StopReason.HANGUP

@@ -19,8 +19,18 @@ from mediaserver.calls.services import Identity
 from mediaserver.config import load as load_config
 from mediaserver.errors import ConfigError
 from mediaserver.recording.announcement import Envelope, announce
-from mediaserver.recording.resource import Audio, Direction, Format, Recording, Source, Span
-from mediaserver.recording.states import State
+from mediaserver.recording.resource import (
+    Audio,
+    Direction,
+    Format,
+    Pause,
+    PauseBehavior,
+    PostProcessing,
+    Recording,
+    Source,
+    Span,
+)
+from mediaserver.recording.states import State, StopReason
 from mediaserver.sip.message import Request, parse_message
 from mediaserver.store import renderer
 from mediaserver.swml import document
@@ -29,8 +39,14 @@ from mediaserver.swml.methods.method import Method
 from mediaserver.swml.methods.record import RECORD
 from mediaserver.swml.methods.registry import METHODS, NOT_SUPPORTED
 from mediaserver.web import delivery
-from mediaserver.web.errors import error_body, not_found
-from mediaserver.web.signatures import Signer
+from mediaserver.web.errors import ApiError, error_body, not_found
+from mediaserver.web.relay_recordings import relay_error, relay_view
+from mediaserver.web.signatures import (
+    RECORDING_READY,
+    EnfonicaSigner,
+    Signer,
+    derived_enfonica_key,
+)
 from mediaserver.web.views import recording_view
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,6 +109,12 @@ RECORDING = Recording(
     span=Span(journal="j", rate=8000, start=0, end=8000),
     ended_at=SECOND,
     duration_us=SECOND,
+    stop_reason=StopReason.TERMINATOR,
+    stop_digit="#",
+    pauses=(Pause(start=0, behavior=PauseBehavior.SKIP, end=4000),),
+    post_processing=(PostProcessing.TRIM_SILENCE,),
+    ready_uri="https://app.example.com/ready",
+    expires_at=2 * SECOND,
     audio=(
         Audio(
             format=Format.WAV,
@@ -116,10 +138,18 @@ def test_the_documented_callback_has_exactly_the_fields_that_are_sent() -> None:
 
 
 def test_the_documented_resource_has_exactly_the_fields_that_are_shown() -> None:
-    shown = recording_view(RECORDING, lambda format: f"https://media.example.com/r.{format}")
+    shown = recording_view(RECORDING, lambda audio: f"https://media.example.com/r.{audio.format}")
     examples = [json.loads(source) for source in blocks(ROOT / "docs" / "rest.md", "json")]
     documented = next(e for e in examples if "recordings" in e)
     assert shape(documented["recordings"][0]) == shape(shown)
+
+
+def test_the_documented_relay_item_has_exactly_the_fields_that_are_shown() -> None:
+    (documented,) = example(ROOT / "docs" / "rest.md", "links")["data"]
+    assert shape(documented) == shape(relay_view(RECORDING, "https://media.example.com"))
+    told = example(ROOT / "docs" / "rest.md", "errors")
+    detail = told["errors"][0]["detail"]
+    assert told == json.loads(relay_error(ApiError(422, detail)))
 
 
 def test_the_documented_error_is_the_one_that_is_answered() -> None:
@@ -137,6 +167,12 @@ def test_the_documented_way_to_verify_accepts_what_the_server_signs() -> None:
         "X-Signalwire-Signature": names["sha1"],
         "X-Signalwire-SHA256-Signature": names["sha256"],
     }
+    event, ready = RECORDING_READY, (names["ready_url"], names["ready_body"])
+    assert EnfonicaSigner(names["ready_key"]).headers(event, *ready) == {
+        "X-Enfonica-Event": event,
+        "X-Enfonica-Signature": names["ready_signature"],
+    }
+    assert derived_enfonica_key(names["key"]) == names["derived_key"]
 
 
 def shape(value: Any) -> Any:
@@ -177,6 +213,8 @@ def methods_table() -> str:
 
 def signature(method: Method) -> str:
     """Return the parameters of a method: alternatives first, then the others and their defaults."""
+    if method.whole:
+        return "none: see [below](#branches-jumps-subroutines)"
     named = [" or ".join(f"`{name}`" for name in method.exactly_one)] if method.exactly_one else []
     for parameter in method.parameters:
         if parameter.name not in method.exactly_one:
@@ -191,7 +229,7 @@ def written(default: object) -> str:
         return str(default).lower()
     if isinstance(default, float):
         return f"{default:g}"
-    return "" if default in (None, ()) else str(default)
+    return "" if default in (None, (), {}) else str(default)
 
 
 def rows(page: Path, first: str) -> list[list[str]]:

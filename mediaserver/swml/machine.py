@@ -173,6 +173,6 @@ class Machine:
 def _place_of(label: str, steps: Steps) -> int | None:
     """Return which of some steps a label is."""
     for index, step in enumerate(steps):
-        if step.method == "label" and step.params in (label, {"label": label}):
+        if step.method == "label" and step.params == label:
             return index
     return None

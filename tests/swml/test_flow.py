@@ -296,7 +296,7 @@ def test_a_hang_up_in_a_section_ends_everything() -> None:
 @pytest.mark.parametrize(
     ("step", "code", "path"),
     [
-        ({"cond": {}}, MISSING, ".cond.branches"),
+        ({"cond": {}}, INVALID, ".cond"),
         ({"cond": []}, INVALID, ".cond"),
         ({"cond": [{"when": "a"}]}, INVALID, ".cond[0]"),
         ({"cond": [{"else": []}, {"when": "a", "then": []}]}, INVALID, ".cond[0]"),

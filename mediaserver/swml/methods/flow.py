@@ -255,7 +255,7 @@ PARAMS: Final = (
 COND: Final = Method(
     name="cond",
     parameters=(Parameter("branches", Branches(), required=True),),
-    shorthand="branches",
+    whole="branches",
     nested=_cond_blocks,
     control=_cond,
 )
@@ -281,7 +281,7 @@ GOTO: Final = Method(
 LABEL: Final = Method(
     name="label",
     parameters=(Parameter("label", Label(), required=True),),
-    shorthand="label",
+    whole="label",
     control=_label,
 )
 EXECUTE: Final = Method(

@@ -76,6 +76,6 @@ SET: Final = Method(
 UNSET: Final = Method(
     name="unset",
     parameters=(Parameter("names", VariableNames(), required=True),),
-    shorthand="names",
+    whole="names",
     control=_unset,
 )

@@ -16,11 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from ..errors import ConflictError, LocalError, PeerError
 from ..recording.announcement import Announcement, Envelope
-from ..recording.resource import Recording
+from ..recording.resource import Recording, Span
 from ..recording.states import StopReason
 from ..sip.events import Established, InfoReceived, ReinviteAcknowledged, Reinvited
 from ..sip.message import Request
@@ -70,6 +72,8 @@ class Call:
         self.policy = policy
         self.recordings: dict[str, ActiveRecording] = {}
         """Those that run, by their control id."""
+        self.cued: dict[str, asyncio.Task[ActiveRecording | None]] = {}
+        """Those that begin when the tone before them is over."""
         self.media: MediaLeg | None = None
         self.capture: Capture | None = None
         self.envelope = Envelope(
@@ -86,6 +90,8 @@ class Call:
         """Position on the leg's line at which the first ACK was read."""
         self._acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._background: set[asyncio.Task[Any]] = set()
+        self._unsettled: set[ActiveRecording] = set()
+        """Those whose final state is not written down yet."""
         self._recorded = 0
         self._began = services.clock.monotonic()
         self._statistics: LegStatistics | None = None
@@ -100,6 +106,21 @@ class Call:
             created_at=self._now_us(),
         )
         self.log = structlog.get_logger(__name__).bind(call_id=self.id)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over; its recordings may still be in the making."""
+        return self._over.done()
+
+    @property
+    def resource(self) -> CallRecord:
+        """What the database knows of it, or is about to."""
+        return self._record
+
+    @property
+    def unsettled(self) -> list[Span]:
+        """What of the leg's journal is being recorded, or was and is not written down yet."""
+        return [active.recording.span for active in self._unsettled]
 
     # What the world does to the call.
 
@@ -149,7 +170,7 @@ class Call:
 
     async def run(self, source: str, status_url: str | None) -> None:
         """Carry out the document at `source`; `status_url` hears of faults in it."""
-        self._spawn(persist(partial(self.services.calls.add, self._record)))
+        self.spawn(persist(partial(self.services.calls.add, self._record)))
         try:
             self._open_media()
             await self._perform(source, status_url)
@@ -209,22 +230,58 @@ class Call:
         active, _ = self._begin_recording(order)
         return active
 
+    def record_after(self, cue: NDArray[np.int16], order: RecordingOrder) -> None:
+        """Play a tone and then `record_along`; the order's control id is taken from now on.
+
+        Should the call end meanwhile, nothing is recorded.
+        """
+        control_id = order.control_id
+        assert control_id is not None
+        self._check_room(control_id)
+        self.cued[control_id] = self.spawn(self._cue(cue, order, control_id))
+
+    async def cue_over(self, control_id: str) -> ActiveRecording | None:
+        """Wait for the tone before a recording, if one is playing; return what began then."""
+        task = self.cued.get(control_id)
+        return None if task is None else await asyncio.shield(task)
+
+    async def _cue(
+        self, cue: NDArray[np.int16], order: RecordingOrder, control_id: str
+    ) -> ActiveRecording | None:
+        assert self.media is not None
+        try:
+            try:
+                await self.unless_over(self.media.play(cue))
+            finally:
+                del self.cued[control_id]
+            return self.record_along(order)
+        except CallOver:
+            return None
+        except LocalError as error:
+            self.log.error("recording not begun", control_id=control_id, error=str(error))
+            return None
+
+    def _check_room(self, control_id: str | None) -> None:
+        if control_id in self.recordings or control_id in self.cued:
+            raise ConflictError(f"control_id: a recording {control_id!r} runs on this call")
+        if len(self.recordings) + len(self.cued) >= MAX_RECORDINGS:
+            raise ConflictError(f"{MAX_RECORDINGS} recordings run on this call; stop one first")
+
     def _begin_recording(
         self, order: RecordingOrder
     ) -> tuple[ActiveRecording, asyncio.Task[Recording]]:
         if self._over.done():
             raise CallOver
         assert self.capture is not None
-        if order.control_id in self.recordings:
-            raise ConflictError(f"control_id: a recording {order.control_id!r} runs on this call")
-        if len(self.recordings) >= MAX_RECORDINGS:
-            raise ConflictError(f"{MAX_RECORDINGS} recordings run on this call; stop one first")
+        self._check_room(order.control_id)
         self._recorded += 1
         active = ActiveRecording(self.services.studio, self.capture, order, self.envelope, self.id)
         control_id = active.recording.control_id
         self.recordings[control_id] = active
-        task = self._spawn(active.see_through())
+        task = self.spawn(active.see_through())
         active.when_over(lambda: self.recordings.pop(control_id, None))
+        self._unsettled.add(active)
+        task.add_done_callback(lambda _: self._unsettled.discard(active))
         return active, task
 
     async def unless_over(self, step: Awaitable[T]) -> T:
@@ -304,7 +361,7 @@ class Call:
             for number, url in enumerate(sorted(urls))
         ]
         if said:  # the caller does not wait for the database
-            self._spawn(persist(partial(self.services.outbox.add, said)))
+            self.spawn(persist(partial(self.services.outbox.add, said)))
 
     def _refuse(self, error: PeerError) -> None:
         if self._over.done():
@@ -361,6 +418,7 @@ class Call:
             packets_lost=statistics.packets_lost if statistics else 0,
             packets_late=statistics.packets_late if statistics else 0,
             packets_refused=statistics.packets_refused if statistics else 0,
+            skew_ppm=statistics.skew_ppm if statistics else None,
         )
 
     async def _close_journal(self, capture: Capture) -> None:
@@ -369,7 +427,7 @@ class Call:
         except LocalError as error:
             self.log.error("journal not closed", error=str(error))
 
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run `work` to its end whatever becomes of the call."""
         task = asyncio.create_task(work)
         self._background.add(task)

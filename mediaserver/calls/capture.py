@@ -10,7 +10,7 @@ detector had to decide without it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -19,7 +19,7 @@ from ..errors import LocalError
 from ..recording.recorder import Recorder, Stop, StopRules
 from ..recording.resource import Direction, Pause, PauseBehavior, Span
 from ..recording.states import StopReason
-from .ports import JournalFile, Journals, MediaLeg
+from .ports import JournalFile, Journals, LegStatistics, MediaLeg
 
 _NEVER: Final = (1 << 63) - 1
 
@@ -122,6 +122,8 @@ class Capture:
     def __init__(self, leg: MediaLeg, journals: Journals, clock: Clock) -> None:
         self.folder = f"journals/{leg.id}"
         """Where the leg's journal is, relative to the data folder."""
+        self.keys: Callable[[str, int], None] | None = None
+        """Is told of every key, and of the position its tone began at."""
         self._leg = leg
         self._journals = journals
         self._clock = clock
@@ -130,6 +132,7 @@ class Capture:
         self._listen: JournalFile | None = None
         self._over = False
         self._kept = False
+        self._last: LegStatistics | None = None
         leg.listener = self
 
     @property
@@ -160,9 +163,25 @@ class Capture:
                 self._keep_no_more_than_needed()
         return self._flushed_to_disk()
 
+    async def settled(self) -> int:
+        """Bring all that was heard and sent to disk; return the position before which it is final.
+
+        LocalError when it could not be written. Of a leg that is over, the last take's end says it.
+        """
+        final = 0
+        if not self._over:
+            _, final, _ = self._leg.marks()
+            self._leg.keep_up()
+        await self._flushed_to_disk()
+        return final
+
     def span(self, take: Take, end: int | None = None) -> Span:
         """Return the stretch of journal that a take covers."""
         return Span(journal=self.folder, rate=self._leg.rate, start=take.start, end=end)
+
+    def statistics(self) -> LegStatistics:
+        """Return what became of the leg's packets so far, or until it was over."""
+        return self._last or self._leg.statistics()
 
     def stop(self, take: Take) -> None:
         """End a take by command, with what has been heard by now."""
@@ -220,11 +239,14 @@ class Capture:
             _, final, _ = self._leg.marks()
             for take in self._takes:
                 take.end(reason, final)
+            self._last = self._leg.statistics()
 
     def on_key(self, digit: str, position: int) -> None:
-        """Offer a key to every take."""
+        """Offer a key to every take, and to whoever collects keys."""
         for take in self._takes:
             take.press(digit, position)
+        if self.keys is not None:
+            self.keys(digit, position)
 
     def on_advance(self) -> None:
         """Move every take on, and the journal from time to time."""
@@ -244,9 +266,10 @@ class Capture:
     def _open(self, first: int) -> None:
         rate = self._leg.rate
         wall_us = int(self._clock.time() * 1e6)
+        starts = {Direction.SPEAK: first, Direction.LISTEN: self._leg.sent_at(first)}
         self._speak, self._listen = (
-            self._journals.create(self.folder, side, rate=rate, first=first, wall_us=wall_us)
-            for side in (Direction.SPEAK, Direction.LISTEN)
+            self._journals.create(self.folder, side, rate=rate, first=start, wall_us=wall_us)
+            for side, start in starts.items()
         )
 
     def _keep(self, since: int) -> None:

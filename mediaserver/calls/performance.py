@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from ..audio.tones import beep
@@ -20,19 +24,26 @@ from ..swml.actions import (
     Finished,
     Hangup,
     Play,
+    Prompt,
     Record,
     RecordCall,
+    SendDigits,
     Sleep,
     StopRecordCall,
 )
+from ..swml.actions import Source as AudioSource
 from ..swml.errors import Code, ScriptError
 from ..swml.interpreter import Interpreter
 from .clips import amplify
 from .documents import DocumentRefused, origin_of
+from .prompting import run_prompt
 from .recording import RecordingOrder
 
 if TYPE_CHECKING:
     from .call import Call
+
+WAITS: Final = MappingProxyType({"W": 1.0, "w": 0.5})
+"""Seconds that are waited for among keys."""
 
 ACK_WAIT: Final = 0.05
 """Seconds an ACK may have waited to be read, while the voice behind it was already coming."""
@@ -98,6 +109,10 @@ class Performance:
                 await self._answer(action)
             case Play():
                 return await self._play(action)
+            case Prompt():
+                return await self._prompt(action)
+            case SendDigits():
+                return await self._send_digits(action.digits)
             case RecordCall():
                 return await self._record_call(action)
             case Record():
@@ -138,8 +153,15 @@ class Performance:
         else:
             call.ring_early()
         self._since = None
+        await self._play_sources(action.sources, action.volume)
+        return {}
+
+    async def _play_sources(self, sources: Sequence[AudioSource], volume: float) -> bool:
+        """Play sources one after the other; return whether there was anything to play."""
+        call = self._call
         assert call.media is not None
-        for source in action.sources:
+        played = False
+        for source in sources:
             name = str(source)
             if isinstance(source, FileAudio) and self._folder is not None:
                 name = str(self._folder / source.path)
@@ -148,11 +170,34 @@ class Performance:
             except PeerError as error:
                 call.log.warning("nothing to play", source=name, error=error.reason)
                 continue
-            if action.volume:
-                work = asyncio.to_thread(amplify, samples, action.volume)
+            if volume:
+                work = asyncio.to_thread(amplify, samples, volume)
                 samples = await call.unless_over(work)
             await call.unless_over(call.media.play(samples))
-        return {}
+            played = True
+        return played
+
+    async def _prompt(self, action: Prompt) -> dict[str, Any]:
+        await self._pick_up()
+        self._since = None
+        return await run_prompt(
+            self._call, action, partial(self._play_sources, action.sources, action.volume)
+        )
+
+    async def _send_digits(self, digits: str) -> dict[str, Any]:
+        """Press keys, with waits in between."""
+        call = self._call
+        await self._pick_up()
+        self._since = None
+        assert call.media is not None
+        session = call.media.session
+        if session is None or session.send_events is None:
+            return {"send_digits_result": "failed"}
+        for stretch in re.findall(r"[Ww]|[^Ww]+", digits):
+            seconds = WAITS.get(stretch)
+            step = call.media.send_digits(stretch) if seconds is None else asyncio.sleep(seconds)
+            await call.unless_over(step)
+        return {"send_digits_result": "success"}
 
     async def _record(self, action: Record) -> dict[str, Any]:
         call = self._call

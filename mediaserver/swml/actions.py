@@ -142,6 +142,28 @@ class StopRecordCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """Play sources and collect digits meanwhile and afterwards. Times are seconds."""
+
+    sources: tuple[Source, ...]
+    volume: float
+    """Gain in dB, -40 to 40."""
+    max_digits: int
+    terminators: str
+    digit_timeout: float
+    initial_timeout: float
+    """From the end of what is played."""
+    status_url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendDigits:
+    """Press keys; `W` waits a second, `w` half of one."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sleep:
     """Wait; None is until the call ends."""
 
@@ -172,7 +194,17 @@ class Finished:
 
 
 Action = (
-    Answer | Play | Record | RecordCall | StopRecordCall | Sleep | Hangup | FetchDocument | Finished
+    Answer
+    | Play
+    | Prompt
+    | Record
+    | RecordCall
+    | StopRecordCall
+    | SendDigits
+    | Sleep
+    | Hangup
+    | FetchDocument
+    | Finished
 )
 
 

@@ -140,3 +140,14 @@ def test_the_refused_are_asked_to_come_back_at_different_times(door: Door) -> No
     door.burst(100)
     waits = [door.admission.refusal(door.now, 0) for _ in range(60)]
     assert set(waits) == set(range(RETRY_AFTER, RETRY_AFTER + RETRY_SPREAD))
+
+
+def test_a_disk_without_room_keeps_new_calls_out_until_there_is_some() -> None:
+    room = False
+    admission = Admission(calls=10, calls_per_second=10, has_room=lambda: room)
+    wait = admission.refusal(1.0, 0)
+    assert wait is not None
+    assert wait >= RETRY_AFTER
+    assert not admission.overloaded
+    room = True
+    assert admission.refusal(1.0, 0) is None

@@ -277,6 +277,20 @@ class ListOf:
         return tuple(self.kind.read(v, p) for v, p in zip(value, places, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class OneOrMore:
+    """A value of another kind, or a list of such."""
+
+    kind: Kind
+
+    def read(self, value: Any, place: Place) -> Any:
+        """Return a tuple."""
+        if isinstance(value, list):
+            return ListOf(self.kind).read(value, place)
+        found = self.kind.read(value, place)
+        return found if found is DEFERRED else (found,)
+
+
 def _number(value: Any, *, loose: bool) -> float | int | None:
     """Return a number, from a variable's text too when `loose`; None for anything else."""
     if isinstance(value, str) and loose and len(value) <= MAX_NUMBER:

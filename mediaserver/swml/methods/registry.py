@@ -12,7 +12,9 @@ from .flow import COND, EXECUTE, GOTO, LABEL, RETURN, SWITCH, TRANSFER
 from .hangup import HANGUP
 from .method import Method, suggestion
 from .play import PLAY
+from .prompt import PROMPT
 from .record import RECORD, RECORD_CALL, STOP_RECORD_CALL
+from .send_digits import SEND_DIGITS
 from .sleep import SLEEP
 from .variables import SET, UNSET
 
@@ -27,9 +29,11 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
             HANGUP,
             LABEL,
             PLAY,
+            PROMPT,
             RECORD,
             RECORD_CALL,
             RETURN,
+            SEND_DIGITS,
             SET,
             SLEEP,
             STOP_RECORD_CALL,
@@ -54,10 +58,8 @@ NOT_SUPPORTED: Final = frozenset(
         "live_transcribe",
         "live_translate",
         "pay",
-        "prompt",
         "receive_fax",
         "request",
-        "send_digits",
         "send_fax",
         "send_sms",
         "sip_refer",

@@ -24,8 +24,8 @@ from .calls.ledger import Ledger
 from .calls.recording import RecordingPolicy, Studio
 from .calls.recovery import recover
 from .calls.registry import LAST_WORK, Registry, Route
-from .calls.scripts import ScriptThread
 from .calls.rendition import Renditions
+from .calls.scripts import ScriptThread
 from .calls.services import Identity, Services
 from .clock import Clock, SystemClock
 from .config import Config
@@ -129,6 +129,10 @@ class Server:
             recover(await self._recordings.unfinished(), services, self._journal_end)
         )
         self._stack.push_async_callback(self._stop_recovery)
+        self._backlog = asyncio.create_task(
+            services.studio.backlog.work_off(self._recordings, services.studio.render)
+        )
+        self._stack.push_async_callback(self._stop_backlog)
         self._sweeper.start()
         self._stack.push_async_callback(self._sweeper.stop)
         self.media.start()
@@ -226,7 +230,7 @@ class Server:
         self._reserve = Reserve(self._files, self.config.limits.min_free_disk)
         await self._reserve.start()
         self._stack.push_async_callback(self._reserve.stop)
-        self._renderer = Renderer()
+        self._renderer = Renderer(self.config.recording.encoders)
         self._stack.push_async_callback(self._renderer.close)
 
     def _open_erasing(self) -> None:
@@ -350,8 +354,9 @@ class Server:
             busy=reading.busy,
             loop_busy=reading.loop_busy,
         )
-        room = self._reserve.room
-        disk = None if room is None else DiskHealth(free_bytes=room.free, reserve_bytes=room.reserve)
+        disk = None
+        if (room := self._reserve.room) is not None:
+            disk = DiskHealth(free_bytes=room.free, reserve_bytes=room.reserve)
         return Health("draining" if self._registry.draining else "ok", media, disk)
 
     def _admission(self) -> Admission:
@@ -401,6 +406,11 @@ class Server:
         """End it where it stands; the next start goes on with what is left."""
         self._recovery.cancel()
         await asyncio.gather(self._recovery, return_exceptions=True)
+
+    async def _stop_backlog(self) -> None:
+        """End it where it stands, as above."""
+        self._backlog.cancel()
+        await asyncio.gather(self._backlog, return_exceptions=True)
 
     def _own_recording(self, url: str) -> Path | None:
         """Return the file behind a download address of this server, None for any other address."""

@@ -35,6 +35,7 @@ SECRET_KEYS: Final = frozenset(
     {
         *("api_key", "api_keys", "key", "keys", "signing_key", "secret", "token", "password"),
         *("authorization", "proxy-authorization", "proxy_authorization", "credentials"),
+        "enfonica_signing_key",
         *("cookie", "set-cookie", "signature", "crypto", "digit", "digits", "dtmf"),
     }
 )
@@ -47,7 +48,7 @@ NUMBER_KEYS: Final = frozenset({"called", "caller", "callee", "from", "from_", "
 _SECRETS: Final = (
     (
         re.compile(
-            r"(?i)(authorization|cookie|(?:webhook|x-signalwire(?:-sha256)?)-signature)"
+            r"(?i)(authorization|cookie|(?:webhook|x-(?:enfonica|signalwire(?:-sha256)?))-signature)"
             r"""(['"]?[:=] ?)[^\r\n]+"""
         ),
         rf"\1\2{REDACTED}",

@@ -18,7 +18,8 @@ from typing import Final
 REQUIRE: Final = "MEDIASERVER_REQUIRE_INTEROP"
 """Set to 1 where a missing tool is a failure, not a reason to skip."""
 
-ASTERISK_SPEECH: Final = Path("/usr/share/asterisk/sounds")
+ASTERISK_SPEECH: Final = Path("/usr/share/asterisk/sounds/en_US_f_Allison")
+ITALIAN_SPEECH: Final = Path("/usr/share/asterisk/sounds/it_IT_m_Carlo")
 POCKETSPHINX_SPEECH: Final = Path("/usr/share/pocketsphinx/test/data")
 
 
@@ -52,6 +53,12 @@ TOOLS: Final = {
             "asterisk-core-sounds-en-wav",
             "real speech at 8 kHz",
             speech=ASTERISK_SPEECH,
+        ),
+        Tool(
+            "italian",
+            "asterisk-core-sounds-it-wav",
+            "real speech of another voice",
+            speech=ITALIAN_SPEECH,
         ),
         Tool(
             "pocketsphinx",

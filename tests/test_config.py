@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +67,7 @@ routes:
   - {to: +4930123456, from: 0800, swml: voicemail.yaml, status_url: "https://app.example.com/e"}
   - {to: "*", swml: "https://app.example.com/swml"}
 log: {format: json, level: debug, show_numbers: yes}
-limits: {max_calls: 10, max_calls_per_second: 5}
+limits: {max_calls: 10, max_calls_per_second: 5, min_free_disk: 2GB}
 recording: {default_max_length: 60}
 callbacks: {schedule: [1, 2.5], timeout: 3}
 """
@@ -81,7 +82,7 @@ callbacks: {schedule: [1, 2.5], timeout: 3}
     assert config.http.base_url == "https://media.example.com"
     assert config.data_dir == tmp_path / "store"
     assert str(config.project_id).endswith("f11")
-    assert [len(key.permissions) for key in config.api_keys] == [2, 1]
+    assert [len(key.permissions) for key in config.api_keys] == [len(PERMISSIONS), 1]
     assert config.signing_key.get_secret_value() == "PSKtest1234567890abcdef"
     assert [str(net) for net in config.outbound.allow] == [
         "127.0.0.0/8",
@@ -94,6 +95,7 @@ callbacks: {schedule: [1, 2.5], timeout: 3}
     assert config.routes[1].is_url
     assert config.log.show_numbers
     assert config.limits.max_calls == 10
+    assert config.limits.min_free_disk == 2_000_000_000
     assert config.recording.default_max_length == 60
     assert list(config.callbacks.schedule) == [1, 2.5]
 
@@ -231,6 +233,23 @@ spcae_id: x
             "routes[0].status_url",
         ),
         ("callbacks: {schedule: [-1]}", "callbacks.schedule[0]"),
+        ("recording: {render_timeout: 0}", "recording.render_timeout"),
+        ("recording: {retention: 0}", "recording.retention"),
+        ("limits: {min_free_disk: -1}", "limits.min_free_disk"),
+        ("limits: {min_free_disk: 5%}", "limits.min_free_disk"),
+        ("limits: {min_free_disk: 1.5GB}", "limits.min_free_disk"),
+        ("limits: {min_free_disk: 99999999999999TiB}", "limits.min_free_disk"),
+        ("enfonica_signing_key: c2hvcnQ=", "enfonica_signing_key"),
+        ("enfonica_signing_key: 'no base64 at all'", "enfonica_signing_key"),
+        ("enfonica_signing_key: [AAAA]", "enfonica_signing_key"),
+        (
+            "routes: [{to: a, swml: 'http://h', recording: {ready_uri: 'ftp://h'}}]",
+            "routes[0].recording.ready_uri",
+        ),
+        (
+            f"routes: [{{to: a, swml: 'http://h', status_url: 'http://h/{'x' * 9000}'}}]",
+            "routes[0].status_url",
+        ),
         ("_env_file: x", "_env_file"),
     ],
 )
@@ -250,18 +269,32 @@ def test_what_was_written_as_a_secret_is_not_in_an_error_or_a_repr(written: Writ
         """
 api_keys: [hush-api, {key: hush-limited, permissions: [hush-permission]}]
 signing_key: [hush-signing]
-routes: [{to: "*", swml: "ftp://u:hush-url@h", status_url: "u:hush-status@h"}]
+enfonica_signing_key: hush
+routes:
+  - to: "*"
+    swml: "ftp://u:hush-url@h"
+    status_url: "u:hush-status@h"
+    recording: {ready_uri: "u:hush-ready@h"}
 """
     )
     assert "hush" not in str(problems_of(path))
+    key = base64.b64encode(b"hush" * 16).decode()
     good = written(
-        """
+        f"""
 api_keys: [hush-api]
 signing_key: hush-signing
-routes: [{to: "*", swml: "https://u:hush-url@h/s", status_url: "https://u:hush-status@h/e"}]
+enfonica_signing_key: {key}
+routes:
+  - to: "*"
+    swml: "https://u:hush-url@h/s"
+    status_url: "https://u:hush-status@h/e"
+    recording:
+      ready_uri: "https://u:hush-ready@h/r"
 """
     )
-    assert "hush" not in repr(load(good, {}))
+    shown = repr(load(good, {}))
+    assert "hush" not in shown
+    assert key not in shown
     assert "hush" not in str(problems_of(written("signing_key: hush\napi_keys: [hush\n")))
 
 
@@ -317,11 +350,31 @@ def test_a_file_that_is_missing_or_not_text_is_named(tmp_path: Path) -> None:
         load(tmp_path / "binary.yaml", {})
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("1000", 1000), ("500MB", 500_000_000), ("1 GiB", 1 << 30), ("3kib", 3072)],
+)
+def test_a_size_has_a_unit_or_is_in_bytes(written: Writer, text: str, size: int) -> None:
+    assert load(written(f"limits: {{min_free_disk: {text}}}"), {}).limits.min_free_disk == size
+
+
 def test_an_empty_value_leaves_the_default(written: Writer) -> None:
     config = load(written("sip:\nrtp:\n  ports:\nsigning_key: null\ndata_dir: ~\n"), {})
     assert config.sip == Config().sip
     assert config.rtp == Config().rtp
     assert load(written("# nothing\n"), {}).data_dir == Path("data")
+
+
+def test_enfonicas_key_is_the_octets_behind_its_base64(written: Writer) -> None:
+    text = base64.encodebytes(bytes(range(64))).decode()
+    for config in (
+        load(written(f"enfonica_signing_key: {text.replace(chr(10), '')}"), {}),
+        # In two lines, as openssl prints it.
+        load(None, {"MEDIASERVER_ENFONICA_SIGNING_KEY": text}),
+    ):
+        assert config.enfonica_signing_key is not None
+        assert config.enfonica_signing_key.get_secret_value() == bytes(range(64))
+    assert load(None, {}).enfonica_signing_key is None
 
 
 def test_a_server_without_a_signing_key_makes_one_for_itself() -> None:

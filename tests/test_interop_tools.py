@@ -31,7 +31,7 @@ def test_what_is_left_out_is_said_in_one_line(capsys: pytest.CaptureFixture[str]
     assert "calls from SIPp" in out
     assert out.endswith(
         "apt-get install sip-tester baresip-core asterisk-core-sounds-en-wav "
-        "pocketsphinx-testdata\n"
+        "asterisk-core-sounds-it-wav pocketsphinx-testdata\n"
     )
 
 

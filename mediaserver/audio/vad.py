@@ -27,6 +27,7 @@ import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
+from .fade import fade
 from .loudness import FRAMES_PER_SECOND, Loudness
 
 RATES: Final = frozenset({8000, 16000, 32000, 48000})
@@ -116,9 +117,13 @@ class SpeechDetector:
         self._loud = before + new
         return Stretch(samples, begin, self._loud, self._mode, self._rate)
 
-    def fade(self, end: int, ahead: int) -> float:
-        """See `Loudness.fade`."""
-        return self._loudness.fade(end, ahead)
+    def fade(self, end: int, samples: NDArray[np.int16]) -> float:
+        """Return how many frames longer a voice went on whose last heard frame is `end` - 1.
+
+        The whole frames of `samples` begin FADE_LEAD frames before `end`, see `audio.fade`.
+        """
+        frame = self._rate // FRAMES_PER_SECOND
+        return fade(samples, frame, self._loudness.loudest(end), self._loudness.floor)
 
 
 class Stretch:
@@ -127,11 +132,16 @@ class Stretch:
     def __init__(
         self, samples: NDArray[np.int16], begin: int, loud: list[int], mode: int, rate: int
     ) -> None:
+        self._samples = samples
         self._data = samples.data.cast("B")
         self._begin = begin
         self._loud = loud
         self._mode = mode
         self._rate = rate
+
+    def since(self, frame: int) -> NDArray[np.int16]:
+        """Return the samples from the beginning of a frame on, which is no earlier than theirs."""
+        return self._samples[(frame - self._begin) * (self._rate // FRAMES_PER_SECOND) :]
 
     def last(self, begin: int, end: int) -> int | None:
         """Return the last frame heard from `begin` to before `end`, None if there is none."""
@@ -164,6 +174,19 @@ class Stretch:
                     return frame
             index = after
         return None
+
+    def heard(self, begin: int, end: int) -> list[int]:
+        """Return every frame heard from `begin` to before `end`."""
+        loud = self._loud
+        found: list[int] = []
+        index = bisect_left(loud, begin)
+        while index < len(loud) and loud[index] < end:
+            block = loud[index] - loud[index] % BLOCK
+            after = bisect_left(loud, min(block + BLOCK, end))
+            if any(self._dense(n) for n in range(max(index, ONSET_FRAMES - 1), after)):
+                found += [frame for frame in self._judge(block, after - 1) if frame >= begin]
+            index = after
+        return found
 
     def _dense(self, index: int) -> bool:
         """Whether enough frames are loud up to the `index`th loud one: else it is not heard."""

@@ -1,10 +1,10 @@
 """Which new calls are taken on: the calls there are come first.
 
-There are three bounds: calls at a time, new calls in any second, and, where the operator left the
-number of calls to the server, what the machine bears. That shows in the ticks that move the media:
-when they begin late, or the event loop has hardly any time left, new calls are refused until both
-are well below their bounds again. Just below the bounds new calls come in more slowly, for what a
-call costs shows only once it is there.
+There are four bounds: calls at a time, new calls in any second, the room on the disk, and, where
+the operator left the number of calls to the server, what the machine bears. The last shows in the
+ticks that move the media: when they begin late, or the event loop has hardly any time left, new
+calls are refused until both are well below their bounds again. Just below the bounds new calls
+come in more slowly, for what a call costs shows only once it is there.
 """
 
 from __future__ import annotations
@@ -58,15 +58,18 @@ class Admission:
         calls_per_second: int,
         max_lateness: float = 0.0,
         load: Callable[[float], Load] | None = None,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         """`load` tells the load at an instant; None: these numbers alone decide.
 
-        `max_lateness` is in seconds.
+        `max_lateness` is in seconds. `has_room` tells, at once, whether the disk has room for more
+        than the calls there are.
         """
         self._calls = calls
         self._calls_per_second = calls_per_second
         self._max_lateness = max_lateness
         self._load = load
+        self._has_room = has_room
         self._lately: deque[float] = deque()
         self._refused = 0
         self._looked_at = float("-inf")
@@ -82,7 +85,12 @@ class Admission:
         while self._lately and self._lately[0] <= now - 1.0:
             self._lately.popleft()
         self._look(now)
-        if active < self._calls and not self.overloaded and len(self._lately) < self._pace():
+        if (
+            active < self._calls
+            and not self.overloaded
+            and len(self._lately) < self._pace()
+            and self._has_room()
+        ):
             return None
         self._refused += 1
         return RETRY_AFTER + self._refused % RETRY_SPREAD

@@ -15,7 +15,7 @@ import structlog
 
 from ..clock import Clock
 from ..errors import ConflictError, LocalError
-from ..recording.announcement import Announcement, Envelope, announce
+from ..recording.announcement import Announcement, Envelope, announce, announce_ready
 from ..recording.resource import Recording
 from ..recording.states import FINAL, State
 from .ports import RecordingStore
@@ -30,12 +30,20 @@ class Ledger:
     """Writes the states of recordings and says them to whoever asked."""
 
     def __init__(
-        self, store: RecordingStore, clock: Clock, download_url: Callable[[str], str]
+        self,
+        store: RecordingStore,
+        clock: Clock,
+        download_url: Callable[[str], str],
+        resource: Callable[[Recording], bytes],
     ) -> None:
-        """`download_url` returns the address of a recording's audio, given its id."""
+        """`download_url` returns the address of a recording's audio, given its id.
+
+        `resource` returns the JSON of a recording as its REST resource (contract B1).
+        """
         self._store = store
         self._clock = clock
         self.download_url = download_url
+        self._resource = resource
 
     async def begin(self, recording: Recording, envelope: Envelope) -> Recording:
         """Write a recording that has just started."""
@@ -64,12 +72,14 @@ class Ledger:
     def _announce(
         self, recording: Recording, envelope: Envelope
     ) -> tuple[Recording, list[Announcement]]:
-        if recording.status_url is None or recording.state is State.RENDERING:
-            return recording, []
-        recording = replace(recording, sequence=recording.sequence + 1)
+        said: list[Announcement | None] = []
         now = int(self._clock.time() * 1e6)
-        said = announce(recording, envelope, self.download_url(recording.id), now)
-        return recording, [said] if said else []
+        if recording.status_url is not None and recording.state is not State.RENDERING:
+            recording = replace(recording, sequence=recording.sequence + 1)
+            said.append(announce(recording, envelope, self.download_url(recording.id), now))
+        if recording.ready_uri is not None and recording.state in FINAL:
+            said.append(announce_ready(recording, self._resource(recording), now))
+        return recording, [announcement for announcement in said if announcement is not None]
 
 
 async def persist(write: Callable[[], Awaitable[None]], **what: object) -> None:

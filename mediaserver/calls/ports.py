@@ -23,6 +23,18 @@ from .resource import CallRecord
 
 
 @dataclass(frozen=True, slots=True)
+class FarEnd:
+    """What the far end's last RTCP report said of the stream it hears from us."""
+
+    fraction_lost: float
+    """Since its report before."""
+    packets_lost: int
+    """In all."""
+    jitter: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class LegStatistics:
     """What became of the packets of a leg."""
 
@@ -36,6 +48,10 @@ class LegStatistics:
     """Seconds."""
     round_trip: float | None
     """Seconds, as RTCP tells; None if the far end sends no reports."""
+    far_end: FarEnd | None = None
+    """What it reports; None as above."""
+    skew_ppm: float | None = None
+    """By how much the far end's clock is faster than ours; None: not known yet."""
 
 
 class LegListener(Protocol):
@@ -69,7 +85,10 @@ class MediaLeg(Protocol):
         """Begin, or go on, with what was negotiated; packets are taken from its addresses."""
 
     def now(self) -> int:
-        """Return the clock's position."""
+        """Return the line's present position: where what arrives now is placed."""
+
+    def sent_at(self, position: int) -> int:
+        """Return where in the journal of what is sent that lies which went out at `position`."""
 
     def end(self) -> int:
         """Take in what still waits in the socket; return where the line ends if it ends now."""
@@ -121,6 +140,9 @@ class JournalFile(Protocol):
 
     def write(self, position: int, samples: NDArray[np.int16]) -> None:
         """Queue samples for `position`; never waits for the disk."""
+
+    def note(self, spans: bytes) -> None:
+        """Queue what is known of the leg's line (`rtp.spans`), to be appended to its notes."""
 
     def close(self) -> Awaitable[None]:
         """Close when all that was queued is in the file; LocalError if something could not be."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 import structlog
 
 from ..clock import Clock
 from ..errors import LocalError
+from ..recording import explanation
 from ..recording.announcement import Envelope
 from ..recording.recorder import Stop, StopRules
-from ..recording.rendering import Rendered, RenderJob, Target
+from ..recording.rendering import Rendered, RendererFull, RenderJob, Target
 from ..recording.resource import (
     Direction,
     Format,
@@ -25,7 +26,9 @@ from ..recording.resource import (
     Source,
 )
 from ..recording.states import ErrorCode, State, StopReason
+from .backlog import Backlog
 from .capture import Capture
+from .figures import leg_figures
 from .ledger import Ledger
 from .ports import Renderer
 
@@ -74,27 +77,48 @@ class Studio:
     """What every recording is rendered to beside the format it was ordered in (contract B1)."""
     sample_rate: int | None
     """Hz of the files; None: as the call was."""
+    render_timeout: float
+    """Seconds after which a recording whose files are not made has failed."""
+    backlog: Backlog = field(default_factory=Backlog)
+    running: dict[str, ActiveRecording] = field(default_factory=dict)
+    """Those that have not come to their final state, by id."""
 
     async def complete(self, recording: Recording, envelope: Envelope) -> Recording:
         """Note that a recording's audio is whole in the journal, then make its files."""
         return await self.render(await self.ledger.change(recording, envelope), envelope)
 
     async def render(self, recording: Recording, envelope: Envelope) -> Recording:
-        """Make the files of a recording that is RENDERING, and announce how it ended."""
+        """Make the files of a recording that is RENDERING, and announce how it ended.
+
+        Its turn at the encoders is part of the time it has: whoever waits for it is told in time.
+        Where too many wait for one, it is left as it is, for the `backlog`.
+        """
+        limit = asyncio.timeout(self.render_timeout)
         try:
-            rendered = await self.renderer.render(self._job(recording))
+            async with limit:
+                rendered = await self.renderer.render(self._job(recording))
+        except RendererFull:
+            self.backlog.leave(recording, envelope)
+            return recording
         except Exception as error:
+            if limit.expired():
+                late = LocalError(f"not rendered within {self.render_timeout:g} s")
+                return await self.fail(recording, late, envelope, ErrorCode.TIMEOUT)
             return await self.fail(recording, error, envelope)
         return await self.ledger.change(_finished(recording, rendered), envelope)
 
-    async def fail(self, recording: Recording, error: Exception, envelope: Envelope) -> Recording:
+    async def fail(
+        self,
+        recording: Recording,
+        error: Exception,
+        envelope: Envelope,
+        code: ErrorCode = ErrorCode.INTERNAL_ERROR,
+    ) -> Recording:
         """Announce an error; one that nobody thought of goes to the log with its traceback."""
         expected = isinstance(error, LocalError)
         why = str(error) if expected else f"internal error: {type(error).__name__}"
         log.error("recording failed", recording_id=recording.id, error=why, exc_info=not expected)
-        failed = recording.become(
-            State.ERROR, error_code=ErrorCode.INTERNAL_ERROR, error_message=why
-        )
+        failed = recording.become(State.ERROR, error_code=code, error_message=why)
         return await self.ledger.change(failed, envelope)
 
     def _job(self, recording: Recording) -> RenderJob:
@@ -115,6 +139,7 @@ class Studio:
             pauses=recording.pauses,
             trim=PostProcessing.TRIM_SILENCE in recording.post_processing,
             peaks=True,
+            sensitivity=explanation.sensitivity(recording.account),
         )
 
 
@@ -144,6 +169,7 @@ class ActiveRecording:
         self._take.stopped.add_done_callback(self._stopped)
         self.recording = self._make(order, call_id)
         """As it was written down last."""
+        studio.running[self.recording.id] = self
         studio.renderer.start()
 
     @property
@@ -155,6 +181,23 @@ class ActiveRecording:
     def paused(self) -> bool:
         """Whether it is paused now."""
         return self._take.paused is not None
+
+    @property
+    def present(self) -> Recording:
+        """As it stands now, written down or not; its span has an end once it is over."""
+        end = self._take.stopped.result().position if self.over else None
+        span = replace(self.recording.span, end=end)
+        return replace(self.recording, span=span, pauses=self._take.pauses)
+
+    async def settled(self) -> int:
+        """Return the position up to which its audio is in the journal and changes no more.
+
+        LocalError when the journal could not be written.
+        """
+        # Asked before: of what comes while the disk is waited for, nothing is known.
+        end = self.present.span.end
+        final = await self._capture.settled()
+        return final if end is None else end
 
     def when_over(self, tell: Callable[[], object]) -> None:
         """Have `tell` called once its last sample is known."""
@@ -183,6 +226,12 @@ class ActiveRecording:
 
     async def see_through(self) -> Recording:
         """Write down and announce every state; return the final one."""
+        try:
+            return await self._see_through()
+        finally:
+            del self._studio.running[self.recording.id]
+
+    async def _see_through(self) -> Recording:
         self.recording = await self._studio.ledger.begin(self.recording, self._envelope)
         while True:
             event = await self._events.get()
@@ -192,6 +241,7 @@ class ActiveRecording:
             paused = self.recording.become(state, pauses=pauses)
             self.recording = await self._studio.ledger.change(paused, self._envelope)
         ended = _ended(self.recording, event, self._take.pauses, self._retention)
+        ended = explained(ended, leg_figures(self._capture.statistics()))
         try:
             await self._capture.finish(self._take)
         except Exception as error:
@@ -224,6 +274,7 @@ class ActiveRecording:
             ready_uri=order.policy.ready_uri,
             # Should the server be cut off, this is what its route said.
             expires_at=_expiry(now, self._retention),
+            account=explanation.begin(order.rules),
         )
 
 
@@ -237,6 +288,20 @@ def length(recording: Recording, end: int, pauses: Iterable[Pause]) -> int:
         if pause.behavior is PauseBehavior.SKIP:
             samples -= (end if pause.end is None else pause.end) - pause.start
     return samples * 1_000_000 // recording.span.rate
+
+
+def explained(recording: Recording, leg: Mapping[str, Any] | None = None) -> Recording:
+    """Return a recording that has stopped with why it did in its account.
+
+    `leg` are the figures of its leg, where they are known.
+    """
+    assert recording.span.end is not None
+    assert recording.stop_reason is not None
+    position = (recording.span.end - recording.span.start) * 1000 // recording.span.rate
+    account = explanation.end(
+        recording.account, recording.stop_reason, recording.stop_digit, position, leg
+    )
+    return replace(recording, account=account)
 
 
 def _ended(
@@ -270,4 +335,5 @@ def _finished(recording: Recording, rendered: Rendered) -> Recording:
         State.NO_INPUT if nobody else State.FINISHED,
         audio=rendered.audio,
         duration_us=rendered.samples * 1_000_000 // recording.span.rate,
+        account=explanation.complete(recording.account, rendered.account),
     )

@@ -13,7 +13,7 @@ from ..errors import LocalError
 from ..recording.announcement import Envelope
 from ..recording.resource import Recording
 from ..recording.states import State, StopReason
-from .recording import length
+from .recording import explained, length
 from .services import Services
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ async def _end(recording: Recording, journal_end: Callable[[str], int]) -> Recor
         # Nothing is known of how long it would have lasted.
         end = pauses[-1].start
         pauses = pauses[:-1]
-    return recording.become(
+    ended = recording.become(
         State.RENDERING,
         span=replace(span, end=end),
         ended_at=recording.started_at + (end - span.start) * 1_000_000 // span.rate,
@@ -70,3 +70,4 @@ async def _end(recording: Recording, journal_end: Callable[[str], int]) -> Recor
         stop_reason=StopReason.RESTART,
         recovered=True,
     )
+    return explained(ended)

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from ..errors import PeerError
+from ..recording.resource import Span
 from ..sip.events import (
     Cancelled,
     Ended,
@@ -67,6 +68,14 @@ class Registry:
     def find(self, call_id: str) -> Call | None:
         """Return the call of an id, while it is up."""
         return next((call for call in self._calls.values() if call.id == call_id), None)
+
+    def journals_in_use(self) -> dict[str, list[Span]]:
+        """Return the journals of the calls there are, each with what of it is not yet settled."""
+        return {
+            call.capture.folder: call.unsettled
+            for call in self._calls.values()
+            if call.capture is not None
+        }
 
     def refusal(self, now: float) -> int | None:
         """Return the seconds after which a new caller may try again; None: it would be let in.

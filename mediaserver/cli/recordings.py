@@ -18,11 +18,12 @@ from rich.table import Table
 
 from ..config import load
 from ..errors import LocalError
+from .explain import explain
 from .usage import UsageFault
 
 STDOUT: Final = Path("-")
 
-app = typer.Typer(help="List, show and download recordings.", no_args_is_help=True)
+app = typer.Typer(help="List, show, explain, download and delete recordings.", no_args_is_help=True)
 
 ConfigOption = Annotated[
     Path | None,
@@ -61,8 +62,17 @@ class Api:
 
     async def get(self, session: aiohttp.ClientSession, path: str, **query: str) -> dict[str, Any]:
         """Return the JSON at a path; LocalError with the server's own sentence if it refuses."""
+        return await self._ask(session, "GET", path, query)
+
+    async def delete(self, session: aiohttp.ClientSession, name: str) -> dict[str, Any]:
+        """Delete the recording with a name, and return it; LocalError as for `get`."""
+        return await self._ask(session, "DELETE", f"/v1beta1/{name}", {})
+
+    async def _ask(
+        self, session: aiohttp.ClientSession, method: str, path: str, query: dict[str, str]
+    ) -> dict[str, Any]:
         try:
-            async with session.get(f"{self.base}{path}", params=query) as response:
+            async with session.request(method, f"{self.base}{path}", params=query) as response:
                 body = await response.json(content_type=None)
                 if response.status != 200:
                     raise LocalError(f"{response.status}: {body['error']['message']}")
@@ -76,10 +86,13 @@ class Api:
 
     async def find(self, session: aiohttp.ClientSession, recording: str) -> dict[str, Any]:
         """Return the recording with a name, or an id, with all that is known of it."""
-        name = recording
-        if "/" not in recording:
-            name = f"projects/{self.project}/calls/-/recordings/{recording}"
-        return await self.get(session, f"/v1beta1/{name}", view="FULL")
+        return await self.get(session, f"/v1beta1/{self.name(recording)}", view="FULL")
+
+    def name(self, recording: str) -> str:
+        """Return the name of a recording, given that or its id."""
+        if "/" in recording:
+            return recording
+        return f"projects/{self.project}/calls/-/recordings/{recording}"
 
 
 @app.command("list")
@@ -120,6 +133,36 @@ def show(
     print(json.dumps(asyncio.run(_show(Api.of(config, server, key), recording)), indent=2))
 
 
+@app.command("explain")
+def explain_recording(
+    recording: Annotated[str, typer.Argument(help="Its id, or its whole name.")],
+    config: ConfigOption = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say why a recording stopped, and where every millisecond of it came from."""
+    found = asyncio.run(_show(Api.of(config, server, key), recording))
+    account = found.get("x-mediaserver", {}).get("account")
+    if account is None:
+        raise LocalError(f"nothing was noted of {found['name']}")
+    if as_json:
+        print(json.dumps(account, indent=2))
+    else:
+        Console().print(explain(found["name"].rpartition("/")[2], found["state"], account))
+
+
+@app.command()
+def delete(
+    recording: Annotated[str, typer.Argument(help="Its id, or its whole name.")],
+    config: ConfigOption = None,
+    server: ServerOption = None,
+    key: KeyOption = None,
+) -> None:
+    """Delete a recording for good, with every byte of it."""
+    print(asyncio.run(_delete(Api.of(config, server, key), recording)))
+
+
 @app.command()
 def get(
     recording: Annotated[str, typer.Argument(help="Its id, or its whole name.")],
@@ -155,6 +198,13 @@ async def _list(api: Api, count: int) -> list[dict[str, Any]]:
 async def _show(api: Api, recording: str) -> dict[str, Any]:
     async with api.session() as session:
         return await api.find(session, recording)
+
+
+async def _delete(api: Api, recording: str) -> str:
+    """Delete a recording; return its name."""
+    async with api.session() as session:
+        name: str = (await api.delete(session, api.name(recording)))["name"]
+        return name
 
 
 async def _download(api: Api, recording: str, output: Path | None) -> Path | None:

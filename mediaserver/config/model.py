@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    SecretBytes,
     SecretStr,
     StringConstraints,
     model_validator,
@@ -34,11 +35,19 @@ from .values import (
     parse_ip,
     parse_max_calls,
     parse_network,
+    parse_octets,
+    parse_size,
 )
 
-Permission = Literal["voice.recordings.list", "voice.recordings.get"]
+Permission = Literal[
+    "voice.recordings.list",
+    "voice.recordings.get",
+    "voice.recordings.delete",
+    "voice.recordings.render",
+    "voice.calls.control",
+]
 PERMISSIONS: Final[frozenset[Permission]] = frozenset(get_args(Permission))
-"""What an API key can be allowed to do (contract B2)."""
+"""What an API key can be allowed to do (contracts A4, B2)."""
 
 DEFAULT_PROJECT: Final = UUID("00000000-0000-4000-8000-000000000001")
 DEFAULT_SPACE: Final = UUID("00000000-0000-4000-8000-000000000002")
@@ -64,6 +73,15 @@ def _listed(value: Any) -> Any:
 
 AsList = BeforeValidator(_listed)
 Secret = Annotated[SecretStr, Field(min_length=1)]
+
+ENFONICA_KEY: Final = 64
+"""Octets of a key that signs as Enfonica does (contract B6)."""
+
+
+def _enfonica_key(value: Any) -> SecretBytes:
+    if isinstance(value, SecretBytes):
+        return value
+    return SecretBytes(parse_octets(value, ENFONICA_KEY))
 
 
 class _Section(BaseModel):
@@ -182,6 +200,9 @@ class Limits(_Section):
     max_tick_lateness: Annotated[float, Field(ge=0.001, le=1.0, allow_inf_nan=False)] = 0.010
     """With `auto`: seconds by which the media's ticks may begin late before calls are refused."""
 
+    min_free_disk: Annotated[int | None, PlainValidator(parse_size)] = None
+    """Bytes of the disk that must be free for a new call; None: 1 GiB, at most 5 % of the disk."""
+
     def calls(self, pairs: int) -> int:
         """Return how many calls there may be at a time where so many pairs of ports are."""
         return pairs if self.max_calls is None else self.max_calls
@@ -192,10 +213,14 @@ class RecordingDefaults(_Section):
 
     default_max_length: Seconds = 14_400.0
     """Seconds after which a recording ends, also one with a larger `max_length`."""
+    render_timeout: Seconds = 3600.0
+    """Seconds after its end at which a recording whose files are not made has failed."""
     formats: Annotated[tuple[Literal["wav", "mp3", "mp4"], ...], AsList] = ("wav", "mp3")
     """What every recording is made as, beside the format it was asked for."""
     sample_rate: Literal[8000, 16000, 48000] | None = None
     """Hz of the files; None: as the call was."""
+    encoders: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Processes that make files at a time; None: half the cores, at least 1, at most 4."""
     keep_journal: LongSeconds = 7 * 86_400.0
     """Seconds after its end for which a recording can be rendered again."""
     retention: LongSeconds | None = None
@@ -225,6 +250,8 @@ class Config(BaseSettings):
     space_id: UUID = DEFAULT_SPACE
     api_keys: Annotated[tuple[ApiKey, ...], AsList] = ()
     signing_key: Secret = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe(32)))
+    enfonica_signing_key: Annotated[SecretBytes, PlainValidator(_enfonica_key)] | None = None
+    """The octets that RECORDING_READY is signed with; None: derived from `signing_key`."""
     outbound: Outbound = Outbound()
     routes: Annotated[tuple[Route, ...], AsList] = ()
     log: Log = Log()

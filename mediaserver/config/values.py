@@ -6,6 +6,9 @@ with a sentence that says what would be right. The caller adds the name of the k
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, Literal
@@ -17,7 +20,17 @@ LOWEST_RTP_PORT: Final = 1024
 """Ports below need root, and none of them is anybody's media port."""
 HIGHEST_PORT: Final = 65535
 MOST_CALLS: Final = 100_000
+MOST_BYTES: Final = 10**18
+MAX_URL: Final = 8 * 1024
+"""Characters of a URL: more is not sent anywhere."""
 WILDCARDS: Final = frozenset({"0.0.0.0", "::"})
+
+_SIZE = re.compile(r"(?P<number>[0-9]{1,18}) ?(?P<unit>|B|[kKMGT]i?B)", re.IGNORECASE)
+_UNITS: Final[dict[str, int]] = {"": 1, "b": 1} | {
+    unit: base**power
+    for power, letter in enumerate("kmgt", 1)
+    for unit, base in ((f"{letter}b", 1000), (f"{letter}ib", 1024))
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +141,19 @@ def parse_max_calls(text: object) -> int | None:
     return int(digits)
 
 
+def parse_size(text: object) -> int | None:
+    """Read a number of bytes, such as `1073741824`, `1GiB` or `500 MB`; None is none given."""
+    if text is None:
+        return None
+    found = _SIZE.fullmatch(str(text).strip())
+    if found is None:
+        raise ValueError("must be a number of bytes such as 500000000, 500MB or 1GiB")
+    size = int(found["number"]) * _UNITS[found["unit"].lower()]
+    if size > MOST_BYTES:
+        raise ValueError("must be less than a million terabytes")
+    return size
+
+
 def parse_network(text: object) -> Network:
     """Read a network such as `10.0.0.0/8`; one address alone is a network of itself."""
     if isinstance(text, (IPv4Network, IPv6Network)):
@@ -175,7 +201,22 @@ def parse_http_url(text: object) -> str:
         good = False
     if not good or any(c.isspace() for c in url):
         raise ValueError("must be an absolute URL such as https://example.com/hook")
+    if len(url) > MAX_URL:
+        raise ValueError(f"must be {MAX_URL} characters or less")
     return url
+
+
+def parse_octets(text: object, count: int) -> bytes:
+    """Read the base64 of so many octets. The text is not repeated in errors: it is a key."""
+    try:
+        octets = base64.b64decode("".join(str(text).split()), validate=True)
+    except (binascii.Error, ValueError):
+        octets = b""
+    if len(octets) != count:
+        raise ValueError(
+            f"must be the base64 of {count} bytes, as `openssl rand -base64 {count}` prints"
+        )
+    return octets
 
 
 def parse_base_url(text: object) -> str:

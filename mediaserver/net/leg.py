@@ -19,7 +19,7 @@ from ..audio.g711 import (
     ULAW_DECODE,
     ULAW_TO_ALAW,
 )
-from ..calls.ports import JournalFile, LegListener, LegStatistics
+from ..calls.ports import FarEnd, JournalFile, LegListener, LegStatistics
 from ..rtp.dialer import Dialer
 from ..rtp.rtcp import Reception, Reporter, Sending
 from ..rtp.timeline import Kind
@@ -56,6 +56,7 @@ class RtpLeg:
         self._dialer = Dialer(lambda at: engine.senders.timestamp(slot, at))
         self._session: AudioSession | None = None
         self._kinds: dict[int, Kind] = {}
+        self._event_rates: dict[int, int] = {}
         self._report_target: tuple[str, int] | None = None
         self._law = Kind.ULAW
         self._samples: NDArray[np.int16] = np.zeros(0, np.int16)
@@ -95,7 +96,9 @@ class RtpLeg:
         kinds |= dict.fromkeys(session.receive_events, Kind.EVENT)
         kinds |= dict.fromkeys(session.comfort_noise, Kind.NOISE)
         self._kinds |= kinds
-        self._engine.lines.expect(self.slot, self._kinds)
+        self._event_rates |= session.receive_events
+        self._engine.lines.expect(self.slot, self._kinds, self._event_rates)
+        self._engine.lines.spans.hold(self.slot, held=session.held, position=self.now())
         self._engine.sources.open(self.slot, session.remote_rtp, signalling_host, now)
         self._report_target = session.remote_rtcp
         self._engine.endpoints.set(self.slot, session.remote_rtp)
@@ -112,8 +115,15 @@ class RtpLeg:
             self._load(self._engine.encodings.make(self._samples, law))
 
     def now(self) -> int:
-        """Return the clock's position."""
-        return self._engine.lines.position(self.slot, self._engine.clock.monotonic())
+        """Return the line's present position: where what arrives now is placed."""
+        return self._engine.lines.present(self.slot, self._engine.clock.monotonic())
+
+    def sent_at(self, position: int) -> int:
+        """Return where in the journal of what is sent that lies which went out at `position`.
+
+        What is sent lies at the clock's positions, from which the line's may have parted.
+        """
+        return max(0, position - int(self._engine.lines.leads.present[self.slot]))
 
     def end(self) -> int:
         """Take in what still waits in the socket; return where the line ends if it ends now."""
@@ -280,15 +290,18 @@ class RtpLeg:
 
     def statistics(self) -> LegStatistics:
         """Return the counts so far."""
-        lines, slot = self._engine.lines, self.slot
+        counts, slot = self._engine.lines.counts, self.slot
+        peer = self.reporter.peer
         return LegStatistics(
-            packets_received=int(lines.packets[slot]),
-            packets_lost=lines.lost(slot),
-            packets_late=int(lines.late[slot]),
+            packets_received=int(counts.packets[slot]),
+            packets_lost=counts.lost(slot),
+            packets_late=int(counts.late[slot]),
             packets_refused=int(self._engine.sources.refused[slot]),
             packets_sent=int(self._engine.senders.packets[slot]),
-            jitter=float(lines.jitter[slot]),
-            round_trip=self.reporter.peer.round_trip,
+            jitter=float(counts.jitter[slot]),
+            round_trip=peer.round_trip,
+            far_end=FarEnd(peer.fraction_lost, peer.lost, peer.jitter) if peer.reports else None,
+            skew_ppm=self._engine.lines.leads.skew(slot),
         )
 
     def close(self) -> None:
@@ -324,10 +337,10 @@ class RtpLeg:
             return None
         return Reception(
             ssrc=ssrc,
-            top=int(lines.top[slot]),
-            base=int(lines.base[slot]),
-            received=int(lines.received[slot]),
-            jitter=float(lines.jitter[slot]),
+            top=int(lines.counts.top[slot]),
+            base=int(lines.counts.base[slot]),
+            received=int(lines.counts.received[slot]),
+            jitter=float(lines.counts.jitter[slot]),
         )
 
     def _send_rtcp(self, packet: bytes) -> None:

@@ -27,6 +27,9 @@ from ..rtp.timeline import NOT_LATE, Timelines
 PATIENCE: Final = 0.35
 """Seconds after which what is less than a block is written all the same."""
 
+NOTE_EVERY: Final = 1.0
+"""Seconds between two times that a leg's spans (`rtp.spans`) are written."""
+
 _NONE: Final = -1
 
 
@@ -34,14 +37,18 @@ Played = Callable[[int, int, int], NDArray[np.int16]]
 """Returns the samples of what a slot plays now, from one offset to another."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Tape:
     """The journals of one leg."""
 
     heard: JournalFile
     sent: JournalFile
     first: int
-    """Nothing before this position is kept."""
+    """Nothing heard before this position is kept."""
+    sent_first: int
+    """Nothing sent before this one of the clock is."""
+    noted_at: float
+    """When spans were written last; monotonic seconds."""
 
 
 class Tapes:
@@ -56,7 +63,7 @@ class Tapes:
         self._tapes: dict[int, _Tape] = {}
         self._number: NDArray[np.int64] = np.full(capacity, _NONE, np.int64)
         self._sent_number: NDArray[np.int64] = np.full(capacity, _NONE, np.int64)
-        self._first: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self._sent_first: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self._kept: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self._kept_at: NDArray[np.float64] = np.zeros(capacity, np.float64)
         self._run_position: NDArray[np.int64] = np.full(capacity, _NONE, np.int64)
@@ -66,23 +73,29 @@ class Tapes:
     def open(self, slot: int) -> None:
         """Begin a leg of which nothing is kept."""
         self.stop(slot)
-        self._kept[slot] = 0
+        self._kept[slot] = self._sent_first[slot] = 0
 
     def start(
         self, slot: int, heard: JournalFile, sent: JournalFile, since: int, now: float
     ) -> None:
         """Keep a leg from position `since` on, a moment ago; what it sends, from now on."""
-        self._tapes[slot] = _Tape(heard, sent, since)
+        leads = self._lines.leads
+        sent_since = max(int(self._sent_first[slot]), since - int(leads.present[slot]))
+        self._tapes[slot] = _Tape(heard, sent, since, sent_since, now)
         self._number[slot], self._sent_number[slot] = heard.number, sent.number
-        self._first[slot] = since
+        self._sent_first[slot] = sent_since
         # What came before is nobody's; and nothing is written twice.
         self._kept[slot] = max(since, int(self._kept[slot]))
         self._kept_at[slot] = now
         self._lines.take_late(slot)
+        self._lines.spans.keep(slot, since)
+        leads.keep(slot)
 
     def stop(self, slot: int) -> None:
         """Keep a leg no longer; what was not written by `catch_up` is not."""
         self._tapes.pop(slot, None)
+        self._lines.spans.release(slot)
+        self._lines.leads.release(slot)
         self._number[slot] = self._run_position[slot] = _NONE
 
     def catch_up(self, slot: int, now: float) -> None:
@@ -90,6 +103,7 @@ class Tapes:
         if slot in self._tapes:
             self._write(slot, int(self._lines.placed[slot]), now)
             self._write_run(slot)
+            self._note(slot, now, whole=True)
 
     def turn(self, slots: NDArray[np.int64], now: float) -> None:
         """Write what is due of those of `slots` that are kept."""
@@ -110,6 +124,13 @@ class Tapes:
         for index in np.flatnonzero(odd & ~plain):
             upto = placed[index] if overdue[index] else max(whole[index], done[index])
             self._write(int(slot[index]), int(upto), now)
+        for one in slot[self._lines.leads.due[slot]].tolist():
+            self._note(one, now)
+        dirty = self._lines.spans.dirty
+        if dirty:
+            for one in dirty.intersection(slot.tolist()):
+                if now - self._tapes[one].noted_at >= NOTE_EVERY:
+                    self._note(one, now)
 
     def sent(self, frames: Frames) -> None:
         """Take note of frames that were sent."""
@@ -163,11 +184,19 @@ class Tapes:
             self._kept[slot] = max(done, upto)
         self._kept_at[slot] = now
 
+    def _note(self, slot: int, now: float, *, whole: bool = False) -> None:
+        """Write what is known of a leg's line beside its audio."""
+        tape = self._tapes[slot]
+        notes = self._lines.spans.take(slot, whole=whole) + self._lines.leads.take(slot)
+        if notes:
+            tape.heard.note(notes)
+        tape.noted_at = now
+
     def _write_runs(self, slot: NDArray[np.int64]) -> None:
         """Write runs that are full; those of one block all at once."""
         assert self._journals is not None
         position, start = self._run_position[slot], self._run_start[slot]
-        even = (self._run_end[slot] - start == BLOCK) & (position >= self._first[slot])
+        even = (self._run_end[slot] - start == BLOCK) & (position >= self._sent_first[slot])
         for one in slot[~even].tolist():
             self._write_run(one)
         slot, position, start = slot[even], position[even], start[even]
@@ -185,7 +214,7 @@ class Tapes:
         if tape is None or position == _NONE:
             return
         start = int(self._run_start[slot])
-        before = max(0, tape.first - position)
+        before = max(0, tape.sent_first - position)
         if start + before < end:
             samples = self._played(slot, start + before, end)
             tape.sent.write(position + before, samples)

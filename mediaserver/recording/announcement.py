@@ -1,4 +1,8 @@
-"""The `calling.call.record` callback: what is said, to whom, in which order (contracts A2, A3)."""
+"""What is said of a recording, to whom, in which order (contracts A2, A3, B6).
+
+SignalWire's `status_url` is told every state, in the stream of the recording's id. Enfonica's
+`readyUri` is told the final one, in a stream of its own: neither waits for the other's receiver.
+"""
 
 from __future__ import annotations
 
@@ -106,3 +110,21 @@ def announce(recording: Recording, envelope: Envelope, url: str, at: int) -> Ann
         ),
         created_at=at,
     )
+
+
+def announce_ready(recording: Recording, body: bytes, at: int) -> Announcement:
+    """Return RECORDING_READY for a recording that has ended; `body` is its resource's JSON."""
+    assert recording.ready_uri is not None
+    return Announcement(
+        stream=ready_stream(recording.id),
+        sequence=1,
+        url=recording.ready_uri,
+        body=body,
+        created_at=at,
+        kind=Kind.READY,
+    )
+
+
+def ready_stream(recording_id: str) -> str:
+    """Return the stream that a recording's RECORDING_READY is in, alone."""
+    return f"{recording_id}-ready"

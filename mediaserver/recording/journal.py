@@ -8,6 +8,9 @@ only ever `pwrite` samples at their place; there is no length to refresh and not
 a journal of a process that was killed is as good as any other. What was never written, a gap in
 the middle or what lies past the end, reads as silence. An odd last byte is half a sample and
 counts as not written.
+
+Beside them `spans` says why the line is silent where it is (`rtp.spans`); a leg of which there is
+nothing to say has no such file.
 """
 
 from __future__ import annotations
@@ -23,9 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LocalError
+from ..rtp.spans import unpack
 from .resource import Direction
 
 HEADER_SIZE: Final = 4096
+NOTES: Final = "spans"
+"""Name of the file, in the leg's folder, that its spans are in."""
 MAGIC: Final = "mediaserver-journal-1"
 MAX_RATE: Final = 384_000
 """A header that claims a higher rate in Hz is damaged."""
@@ -119,6 +125,14 @@ def offset(header: JournalHeader, position: int) -> int:
     """Return the byte of the file at which the sample at `position` lies."""
     assert position >= header.first, (position, header.first)
     return HEADER_SIZE + 2 * (position - header.first)
+
+
+def read_notes(folder: Path) -> NDArray[np.int64]:
+    """Return what is noted in a leg's folder (`rtp.spans.unpack`); nothing if there is no file."""
+    try:
+        return unpack((folder / NOTES).read_bytes())
+    except OSError:
+        return unpack(b"")
 
 
 def open_journal(path: Path) -> Journal:

@@ -12,7 +12,7 @@ Where several apply, the earliest position wins; the voice's own timeouts win a 
 
 What is speech is decided on whole frames of 20 ms counted from the start, see `audio.vad`. Speech
 ends with the last frame heard or, on a noisy line, when it has faded into the noise, see
-`audio.loudness`. A timeout is kept off by a heard frame that is over before it passes.
+`audio.fade`. A timeout is kept off by a heard frame that is over before it passes.
 
 **Why so late.** Only the end of the last speech counts, and that no pause before it was long
 enough. So nothing is looked at until a stop is due or the line is about to forget (`STRIDE`); and
@@ -33,7 +33,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio.loudness import FADE_FRAMES, FRAMES_PER_SECOND
+from ..audio.fade import FADE_FRAMES, FADE_LEAD
+from ..audio.loudness import FRAMES_PER_SECOND
 from ..audio.vad import BLOCK, DEFAULT_SENSITIVITY, SpeechDetector, Stretch, vad_setting
 from .states import StopReason
 
@@ -49,6 +50,7 @@ STRETCH_FRAMES: Final = 4 * FRAMES_PER_SECOND
 """Most frames looked at together: bounds the memory when a caller hands over hours."""
 
 _NEVER: Final = 1 << 62  # a position no line reaches
+_NOTHING: Final = np.empty(0, np.int16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +89,13 @@ class Recorder:
         self._stride = round(STRIDE * rate)
         self._terminators = frozenset(rules.terminators.upper())
         self._silence = _samples(rules.end_silence_timeout, rate)
+        self._ahead = min(self._silence // self._frame, FADE_FRAMES)
         self._initial = _samples(rules.initial_timeout, rate)
         self._limit = start + _samples(rules.max_length, rate)
         self._detector = SpeechDetector(vad_setting(rules.input_sensitivity), rate)
         self._spoken: int | None = None  # frames from the start to the end of the last one heard
         self._fade: int | None = None  # samples that this speech went on, once it is known
+        self._after = _NOTHING  # until then: the line from shortly before the end of that speech on
         self._stop: Stop | None = None
         self._wake = self._next_wake()
 
@@ -206,27 +210,36 @@ class Recorder:
     def _follow(self, stretch: Stretch, looked: int) -> None:
         """Move the end of speech over the frames heard in a stretch, up to the first timeout."""
         detector, frame = self._detector, self._frame
-        if self._spoken is None:
+        if self._spoken is not None:
+            after = np.concatenate((self._after, stretch.since(looked)))
+        else:
             first = stretch.first(looked, min(detector.frames, self._initial // frame))
             if first is None:
                 return
             self._spoken = looked = first + 1
+            after = stretch.since(self._spoken - FADE_LEAD)
         if self._silence == _NEVER:
             return
-        ahead = min(self._silence // frame, FADE_FRAMES)
         while True:
             end = max(looked, min(detector.frames, (self._due(self._fade) - self._start) // frame))
             last = stretch.last(looked, end)
             looked = end
             if last is not None:
                 self._spoken, self._fade = last + 1, None
-            elif self._fade is None and detector.frames >= self._spoken + ahead:
-                self._fade = self._measure_fade(self._spoken)
+                after = stretch.since(self._spoken - FADE_LEAD)
+            elif self._fade is None and detector.frames >= self._spoken + self._ahead:
+                self._fade = self._measure_fade(after)
             else:
-                return
+                break
+        self._after = _NOTHING if self._fade is not None else after.copy()
 
-    def _measure_fade(self, spoken: int) -> int:
-        return round(self._detector.fade(spoken, self._silence // self._frame) * self._frame)
+    def _measure_fade(self, after: NDArray[np.int16]) -> int:
+        """Return the samples by which speech goes on; what is not looked at yet is silence."""
+        assert self._spoken is not None
+        samples = np.zeros((FADE_LEAD + self._ahead) * self._frame, np.int16)
+        after = after[: len(samples)]
+        samples[: len(after)] = after
+        return round(self._detector.fade(self._spoken, samples) * self._frame)
 
     def _settle(self, horizon: int) -> None:
         """Stop at the earliest timeout that lies at or before `horizon`, if there is one."""
@@ -235,7 +248,7 @@ class Recorder:
             return
         if fade is None and self._spoken is not None and self._silence < _NEVER:
             # Time has run ahead of the audio: what comes yet may tell better, so it is not kept.
-            fade = self._measure_fade(self._spoken)
+            fade = self._measure_fade(self._after)
         due = self._due(fade)
         if due <= min(horizon, self._limit):
             if self._spoken is None:

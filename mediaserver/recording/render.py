@@ -1,269 +1,200 @@
-"""From journal to file: one stretch of a leg's line as wav, mp3 or mp4.
+"""From journal to files: one stretch of a leg's line as wav, mp3 and mp4, and its peaks.
 
-`render` runs in a worker process, behind the call. It reads the journals ten seconds at a time, so
-a recording of hours needs no more memory than one of seconds, and writes under a temporary name;
-the final name appears only when every byte is on disk. A render can be killed and begun anew at
-any time, and rendering the same job again gives the same file.
+`render` runs in a worker process, behind the call. It goes through the journals once for all files,
+ten seconds at a time, so that a recording of hours needs no more memory than one of seconds. The
+files get their names when all of them are whole on disk (`claim`). A render can be killed and begun
+anew at any time, and rendering the same job again gives the same files.
 
-======  ===========================  ==========================================
-format  audio                        because
-======  ===========================  ==========================================
-wav     16-bit PCM                   bit for bit what the journal holds; RF64 beyond 4 GiB
-mp3     32 kbit/s a channel, fixed   the encoder's own default at 8 kHz is 8 kbit/s
-mp4     AAC, ~32 kbit/s a channel    index in front, so that it plays while it loads
-======  ===========================  ==========================================
-
-Stereo: what the party says is on the left, what it hears on the right; a recording of one
-direction in stereo has silence on the other side. Mono: the two are added and saturate.
+Before that it looks for sound: a silent recording is made in the format that was asked for and in
+no other. The look ends with the first sound, which in nearly all recordings is in the first chunk,
+unless silence is to be trimmed: then every frame is measured, for a hundredth of what mp3 takes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 import av
-import av.logging
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LocalError
-from .journal import Journal, open_journal
+from .bookkeeping import account_for
+from .claim import Claim, claim
+from .encoding import Encoding, Resampling
+from .peaks import header, pairs
 from .rendering import Rendered, RenderJob, Target
-from .resource import Audio, Direction, Format
+from .resource import Audio, Format, peaks_path
+from .track import Track, open_track
+from .trim import Levels, bounds
 
 SILENT_PEAK: Final = 32
 """A recording whose every sample is within this of zero, about -60 dBov, is silent."""
-CHUNK_SECONDS: Final = 10
-"""Read, mixed and encoded at a time; short chunks cost the encoders twice as much."""
-BITS_PER_CHANNEL: Final = 32_000
-RF64_FROM: Final = (1 << 32) - 4096
-"""Bytes of audio from which a wav is RF64 (EBU Tech 3306): RIFF sizes are 32 bits wide."""
 
-_SIDES: Final = (Direction.SPEAK, Direction.LISTEN)
-_ID = re.compile(r"[0-9a-f-]{36}")
-_CODECS: Final = MappingProxyType(
-    {Format.WAV: "pcm_s16le", Format.MP3: "libmp3lame", Format.MP4: "aac"}
-)
-# Half the encoder's time for mp3 and a quarter for AAC; at 4 bits a sample nobody hears it.
-_CHEAP: Final = MappingProxyType(
-    {Format.MP3: {"compression_level": "7"}, Format.MP4: {"aac_coder": "fast"}}
-)
+_ID: Final = re.compile(r"[0-9a-f-]{36}")
 
-# FFmpeg's log callback takes the GIL from its own threads and has deadlocked processes.
-av.logging.set_level(None)
+Progress = Callable[[], None]
 
 
-def render(job: RenderJob) -> Rendered:
-    """Make the file of a job, or find that it is there already.
+def render(job: RenderJob, progress: Progress = lambda: None) -> Rendered:
+    """Make the files of a job, or find that they are there already.
 
-    LocalError, with a sentence that names the file, when a journal is missing or damaged, when the
-    disk fails or is full, or when a file of that name holds something else. Nothing is left behind.
+    `progress` is called whenever a part of the work is done. LocalError, with a sentence that names
+    the file, when a journal is missing or damaged, when the disk fails or is full, or when a file
+    of that name holds something else. No file of a job that fails is left behind.
     """
     if not _ID.fullmatch(job.recording_id):
         raise LocalError(f"{job.recording_id!r} is not a recording's id")
     if job.start > job.end:
         raise LocalError(f"recording {job.recording_id} ends before it begins")
-    audio, peak = [], 0
-    for target in job.targets:
-        one, loudest = _render(job, target)
-        audio.append(one)
-        peak = max(peak, loudest)
-    return Rendered(tuple(audio), job.end - job.start, peak <= SILENT_PEAK)
-
-
-def _render(job: RenderJob, target: Target) -> tuple[Audio, int]:
-    """Make one file; return it and the loudest sample."""
-    final = Path(job.data_dir).absolute() / job.path(target)
     try:
-        with contextlib.ExitStack() as stack:
-            source = _Source(job, stack)
-            _make_folder(final.parent)
-            temporary = stack.enter_context(_claim(final))
-            _encode(job, target.format, temporary, source)
-            digest = _sync(temporary)
-            size = temporary.stat().st_size
-            _publish(temporary, final, digest)
+        with open_track(job) as track:
+            return _render(job, track, progress)
     except (OSError, av.error.FFmpegError) as error:
+        final = Path(job.data_dir).absolute() / job.path(job.targets[0])
         reason = error.strerror or str(error)
         raise LocalError(f"cannot render {final}: {reason}") from error
-    audio = Audio(
-        format=target.format,
-        rendition=target.rendition,
-        path=job.path(target),
-        size_bytes=size,
-        sample_rate=job.rate,
-        channels=2 if job.stereo else 1,
-        sha256=digest,
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """The part of a track that goes into the files."""
+
+    begin: int
+    end: int
+    silent: bool
+    trimmed: bool = False
+
+
+def _render(job: RenderJob, track: Track, progress: Progress) -> Rendered:
+    stretch = _trimmed(track, progress) if job.trim else _whole(track, progress)
+    targets = job.targets[:1] if stretch.silent else job.targets
+    with contextlib.ExitStack() as stack:
+        claims = _claim(job, targets, stack)
+        _write(job, track, stretch, targets, claims, progress)
+        for made in claims.values():
+            made.finish(progress)
+        for made in claims.values():
+            made.publish()
+    samples = stretch.end - stretch.begin
+    audio = tuple(
+        Audio(
+            format=target.format,
+            rendition=target.rendition,
+            path=job.path(target),
+            size_bytes=claims[job.path(target)].size,
+            sample_rate=target.sample_rate or job.rate,
+            channels=track.channels,
+            sha256=claims[job.path(target)].sha256,
+            trimmed=stretch.trimmed,
+            duration_us=samples * 1_000_000 // job.rate,
+        )
+        for target in targets
     )
-    return audio, source.peak
+    account = account_for(job, (stretch.begin, stretch.end), progress)
+    return Rendered(audio, samples, stretch.silent, account)
 
 
-class _Source:
-    """The samples of a job, mixed as it asks, and the loudest of them so far."""
-
-    def __init__(self, job: RenderJob, stack: contextlib.ExitStack) -> None:
-        self._job = job
-        self.peak = 0
-        wanted = {side for side in _SIDES if job.direction in (side, Direction.BOTH)}
-        self._journals = {
-            side: stack.enter_context(journal)
-            for side in wanted
-            if (journal := self._open(side)) is not None
-        }
-        # Beside what the party said, nothing of what it heard means that nothing was sent to it.
-        if not self._journals and not self._path(Direction.SPEAK).exists():
-            folder = Path(job.data_dir) / job.journal
-            raise LocalError(f"recording {job.recording_id} has no journal in {folder}")
-
-    def chunks(self) -> Iterator[NDArray[np.int16]]:
-        """Yield the audio, shape (1, n) or for stereo (1, 2 n) with the channels interleaved."""
-        step = CHUNK_SECONDS * self._job.rate
-        for at in range(self._job.start, self._job.end, step):
-            end = min(at + step, self._job.end)
-            mixed = self._mix(
-                {side: journal.read(at, end) for side, journal in self._journals.items()}, end - at
-            )
-            self.peak = max(self.peak, int(mixed.max()), -int(mixed.min()))
-            yield mixed.reshape(1, -1)
-
-    def _open(self, side: Direction) -> Journal | None:
-        """Return the journal of one side, or None when nothing was ever kept of it.
-
-        What the party hears is created with its first sample: a server that is killed right then
-        leaves an empty file, and that is no damage.
-        """
-        path = self._path(side)
-        if not path.exists() or (side is Direction.LISTEN and path.stat().st_size == 0):
-            return None
-        journal = open_journal(path)
-        if journal.header.rate != self._job.rate:
-            journal.close()
-            raise LocalError(
-                f"the journal {path} is of {journal.header.rate} Hz, not {self._job.rate} Hz"
-            )
-        return journal
-
-    def _path(self, side: Direction) -> Path:
-        return Path(self._job.data_dir) / self._job.journal / f"{side.value}.journal"
-
-    def _mix(self, sides: dict[Direction, NDArray[np.int16]], count: int) -> NDArray[np.int16]:
-        if self._job.stereo:
-            mixed = np.zeros((count, 2), np.int16)
-            for side, samples in sides.items():
-                mixed[:, 0 if side is Direction.SPEAK else 1] = samples
-            return mixed
-        if not sides:
-            return np.zeros(count, np.int16)
-        first, *others = sides.values()
-        if not others:
-            return first
-        total = first.astype(np.int32) + others[0]
-        mono: NDArray[np.int16] = np.clip(total, -32768, 32767).astype(np.int16)
-        return mono
+def _whole(track: Track, progress: Progress) -> _Stretch:
+    for chunk in track.chunks(0, track.length):
+        if _is_sound(chunk):
+            return _Stretch(0, track.length, silent=False)
+        progress()
+    return _Stretch(0, track.length, silent=True)
 
 
-def _encode(job: RenderJob, form: Format, path: Path, source: _Source) -> None:
-    """Write the whole file at `path`."""
-    channels = 2 if job.stereo else 1
-    layout = "stereo" if job.stereo else "mono"
-    # Without "bitexact" a version string is written in; the same job is to give the same file.
-    options = {"fflags": "+bitexact"}
-    if form is Format.WAV:
-        long = 2 * channels * (job.end - job.start) >= RF64_FROM
-        options["rf64"] = "always" if long else "never"
-    elif form is Format.MP4:
-        options["movflags"] = "+faststart"
-    with av.open(str(path), "w", format=form.value, options=options) as container:
-        stream = container.add_stream(_CODECS[form], rate=job.rate, layout=layout)
-        assert isinstance(stream, av.AudioStream)
-        if form is not Format.WAV:
-            stream.codec_context.bit_rate = BITS_PER_CHANNEL * channels
-        stream.codec_context.options = {"flags": "+bitexact", **_CHEAP.get(form, {})}
-        container.start_encoding()  # the header, also of a recording without a sample
-        done = 0
-        for chunk in source.chunks():
-            frame = av.AudioFrame.from_ndarray(chunk, format="s16", layout=layout)
-            frame.sample_rate = job.rate
-            frame.pts = done
-            done += frame.samples
-            container.mux(stream.encode(frame))
-        if done == 0 and form is not Format.WAV:
-            # Players take a wav of nothing, but no mp3 or mp4 without a frame: one silent sample.
-            frame = av.AudioFrame.from_ndarray(
-                np.zeros((1, channels), np.int16), format="s16", layout=layout
-            )
-            frame.sample_rate = job.rate
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+def _trimmed(track: Track, progress: Progress) -> _Stretch:
+    """Return the stretch around the sound; a silent track stays whole: it has no beginning."""
+    levels, loud = Levels(track), False
+    for chunk in track.chunks(0, track.length):
+        levels.take(chunk)
+        loud = loud or _is_sound(chunk)
+        progress()
+    sound = levels.sound() if loud else None
+    if sound is None:
+        return _Stretch(0, track.length, silent=True)
+    begin, end = bounds(track, sound)
+    return _Stretch(begin, end, silent=False, trimmed=True)
 
 
-def _make_folder(folder: Path) -> None:
-    """Make the two folders above a file, and make that last."""
-    for one in (folder.parent, folder):
-        if not one.is_dir():
-            one.mkdir(mode=0o700, exist_ok=True)
-            _sync_folder(one.parent)
+def _is_sound(chunk: NDArray[np.int16]) -> bool:
+    return int(chunk.max()) > SILENT_PEAK or int(chunk.min()) < -SILENT_PEAK
 
 
-@contextlib.contextmanager
-def _claim(final: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `final` that no other process writes to at the same time.
-
-    A worker can outlive a server that was killed, and the next server renders the same job: the
-    second waits for the first. What is left under the name when the context ends is removed.
-    """
-    temporary = final.with_name(f".{final.name}.part")
-    while True:
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            if not _is_named(fd, temporary):
-                continue  # the other one finished and took the name away
-            try:
-                yield temporary
-            finally:
-                if _is_named(fd, temporary):
-                    temporary.unlink()
-            return
-        finally:
-            os.close(fd)
+def _claim(
+    job: RenderJob, targets: tuple[Target, ...], stack: contextlib.ExitStack
+) -> dict[str, Claim]:
+    """Claim every file of a job, in one order for all: no two jobs wait for each other."""
+    paths = {job.path(target) for target in targets}
+    if job.peaks:
+        paths.add(peaks_path(job.recording_id))
+    folder = Path(job.data_dir).absolute()
+    return {path: stack.enter_context(claim(folder / path)) for path in sorted(paths)}
 
 
-def _is_named(fd: int, path: Path) -> bool:
-    """Return whether the open file is the one `path` names."""
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
+def _write(
+    job: RenderJob,
+    track: Track,
+    stretch: _Stretch,
+    targets: tuple[Target, ...],
+    claims: dict[str, Claim],
+    progress: Progress,
+) -> None:
+    """Go through the track once, and write every file of it."""
+    samples = stretch.end - stretch.begin
+    with contextlib.ExitStack() as stack:
+        outlets = []
+        for rate in dict.fromkeys(target.sample_rate or job.rate for target in targets):
+            outlet = _Outlet(Resampling(job.rate, rate, track.channels, samples))
+            outlets.append(outlet)
+            for target in targets:
+                if (target.sample_rate or job.rate) == rate:
+                    stack.callback(outlet.open(claims[job.path(target)].path, target.format).close)
+        peaks = None
+        if job.peaks:
+            peaks = stack.enter_context(claims[peaks_path(job.recording_id)].path.open("wb"))
+            peaks.write(header(job.rate, track.channels, samples))
+        for chunk in track.chunks(stretch.begin, stretch.end):
+            if peaks is not None:
+                peaks.write(pairs(chunk, job.rate).tobytes())
+            for outlet in outlets:
+                outlet.write(chunk, progress)
+            for made in claims.values():
+                made.keep_up()
+        for outlet in outlets:
+            outlet.finish(progress)
 
 
-def _sync(path: Path) -> str:
-    """Bring a file's bytes to disk and return their SHA-256 in hex."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        return hashlib.file_digest(file, "sha256").hexdigest()
+class _Outlet:
+    """All files of one sample rate."""
 
+    def __init__(self, resampling: Resampling) -> None:
+        self._resampling = resampling
+        self._encodings: list[Encoding] = []
 
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    def open(self, path: Path, form: Format) -> Encoding:
+        """Begin a file."""
+        resampling = self._resampling
+        encoding = Encoding(path, form, resampling.to, resampling.channels, resampling.length)
+        self._encodings.append(encoding)
+        return encoding
 
+    def write(self, chunk: NDArray[np.int16], progress: Progress) -> None:
+        """Add audio of the line's rate to all of them."""
+        ready = self._resampling.take(chunk)
+        for encoding in self._encodings:
+            encoding.write(ready)
+            progress()
 
-def _publish(temporary: Path, final: Path, digest: str) -> None:
-    """Give the finished file its name; a file already there stays, and must be the same."""
-    if not final.exists():
-        temporary.rename(final)
-    elif _sync(final) != digest:
-        raise LocalError(f"{final} exists already and holds something else; it was not touched")
-    _sync_folder(final.parent)
+    def finish(self, progress: Progress) -> None:
+        """Write what is left."""
+        rest = self._resampling.rest()
+        for encoding in self._encodings:
+            encoding.write(rest)
+            encoding.finish()
+            progress()

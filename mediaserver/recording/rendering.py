@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..errors import LocalError
+from .account import Account
 from .resource import Audio, Direction, Format, Pause, audio_path
+
+
+class RendererFull(LocalError):
+    """Too many renders wait for an encoder: the recording stays on disk and is rendered later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +39,7 @@ class RenderJob:
     end: int
     """First sample no longer part of it."""
     targets: tuple[Target, ...]
-    """Every file is of the same audio."""
+    """Every file is of the same audio; of a silent recording the first alone is made."""
     direction: Direction
     stereo: bool
     pauses: tuple[Pause, ...] = ()
@@ -42,6 +48,8 @@ class RenderJob:
     """Whether silence is left out at the beginning and at the end."""
     peaks: bool = False
     """Whether the peaks are written down, too (`peaks_path`)."""
+    sensitivity: float | None = None
+    """Of the voice detection by which it is accounted for (`account`); None: it is not."""
 
     def path(self, target: Target) -> str:
         """Return where a file goes, relative to `data_dir`: made from the recording's id alone."""
@@ -53,8 +61,10 @@ class Rendered:
     """What came of it."""
 
     audio: tuple[Audio, ...]
-    """One a target, in their order."""
+    """One a target, in their order; when `silent` the first alone."""
     samples: int
-    """Length of each channel, at the line's rate."""
+    """Length of each channel at the line's rate, without what was left out."""
     silent: bool
     """Whether nothing in it is louder than `render.SILENT_PEAK`."""
+    account: Account | None = None
+    """Where every millisecond came from, if that was asked for."""

@@ -82,7 +82,12 @@ ENFONICA_STATE: Final[Mapping[State, str]] = MappingProxyType(
 )
 
 SWML_RESULT: Final[Mapping[State, str]] = MappingProxyType(
-    {State.FINISHED: "success", State.NO_INPUT: "failed", State.ERROR: "failed"}
+    {
+        State.FINISHED: "success",
+        State.NO_INPUT: "failed",
+        State.ERROR: "failed",
+        State.RENDERING: "success",  # it is recorded; its files wait for an encoder
+    }
 )
 
 

@@ -89,6 +89,17 @@ class DigitDetector:
         )
 
 
+def event_duration(payload: bytes) -> int:
+    """Return how long an event payload says its DTMF key has been down, in timestamp units.
+
+    0 if it says nothing of the kind.
+    """
+    if len(payload) < _PAYLOAD.size:
+        return 0
+    code, _, duration = _PAYLOAD.unpack_from(payload)
+    return int(duration) if code < len(DIGITS) else 0
+
+
 @dataclass(frozen=True, slots=True)
 class EventPacket:
     """One packet of an event to send: `at` seconds after the key goes down."""

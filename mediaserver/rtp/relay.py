@@ -19,9 +19,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from .counting import MAX_DROPOUT
 from .packet import HEADER, PacketBatch, PacketFields
 from .sender import Senders, pack_headers
-from .timeline import MAX_DROPOUT
 
 NOWHERE: Final = -1
 

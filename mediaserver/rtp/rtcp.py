@@ -64,6 +64,8 @@ class PeerReport:
     """Seconds."""
     round_trip: float | None = None
     """Seconds; None until a report answered one of ours."""
+    reports: int = 0
+    """How many there were; with none, the figures above say nothing."""
 
 
 class Reporter:
@@ -136,6 +138,7 @@ class Reporter:
         return True
 
     def _note(self, block: RtcpReceiverInfo, wall: float) -> None:
+        self.peer.reports += 1
         self.peer.fraction_lost = block.fraction_lost / 256
         self.peer.lost = block.packets_lost
         self.peer.jitter = block.jitter / self._rate

@@ -7,9 +7,12 @@ marks travel along the line, each only forwards:
 - `placed`: end of the last sample received. Beyond it everything is silence, stored nowhere.
 - `final`: what lies before it no longer changes for whoever listens. While packets flow it is
   `REORDER` behind `placed`, so that a late packet finds its place; when none has come for `STALL`
-  it is `placed`; and it is never more than `GRACE` behind the clock.
+  it is `placed`; and it is never more than `GRACE` behind the present.
 - `decided`: up to here time has passed for a silence timeout. It is `final` while packets flow
-  and runs by the clock, `STALL` behind it, when they do not.
+  and runs by the present, `STALL` behind it, when they do not.
+
+The *present* is where on the line is placed what arrives now. It is the clock's position at first;
+the far end's clock is another one, and carries the line away from ours (`rtp.skew`).
 
 **From timestamp to position.** The first packet of a stream is anchored at the clock's position
 when it arrived, and the stream's timestamps count from there. A stream is anchored anew when its
@@ -34,9 +37,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .dtmf import DigitDetector
+from .counting import Counts
+from .dtmf import DigitDetector, event_duration
 from .packet import HEADER, PacketBatch, PacketFields, wrap_distance
 from .ring import LARGEST, RING, Ring
+from .skew import Leads
+from .spans import Spans
 
 REORDER: Final = 0.12
 """Seconds a packet may come late and still be heard by whoever listens."""
@@ -58,9 +64,6 @@ HISTORY: Final = RING // 4
 """Samples behind `placed` that a late packet may still fill in."""
 
 NOT_LATE: Final = np.iinfo(np.int64).max
-
-MAX_DROPOUT: Final = 3000
-"""Sequence numbers a stream may skip and still be the same count (RFC 3550 appendix A.1)."""
 
 
 class Kind(IntEnum):
@@ -110,39 +113,37 @@ class Timelines:
         self._next_timestamp: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self._size: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self._kind: NDArray[np.uint8] = np.zeros(capacity, np.uint8)
-        self.top: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        """Highest sequence number heard, with the times it wrapped in the bits above 16."""
-        self.base: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        """Sequence number of the first packet of the present count."""
-        self.received: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        """Packets of the present count, copies included (RFC 3550 section 6.4.1)."""
-        self.lost_before: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        """Packets lost in earlier counts of the leg."""
-        self.packets: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self.late: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        """Packets that came after their place was out of reach."""
-        self.jitter: NDArray[np.float64] = np.zeros(capacity, np.float64)
-        """Interarrival jitter in seconds (RFC 3550 section 6.4.1), sampled once a batch."""
+        self.counts = Counts(capacity)
+        self.spans = Spans(HISTORY)
+        self.leads = Leads(capacity, rate)
+        self._event_rates: dict[int, Mapping[int, int]] = {}
         self._detectors: dict[int, DigitDetector] = {}
 
     def open(self, slot: int, kinds: Mapping[int, Kind], now: float) -> None:
         """Start the line of `slot` at `now`; `kinds` maps payload types to what they mean."""
         for array in (
             self.placed, self.final, self.decided, self._lead, self._anchor_timestamp,
-            self._anchor_position, self._next_timestamp, self._size, self.top, self.base,
-            self.received, self.lost_before, self.packets, self.late,
+            self._anchor_position, self._next_timestamp, self._size,
         ):  # fmt: skip
             array[slot] = 0
+        self.counts.open(slot)
+        self.spans.open(slot)
+        self.leads.open(slot)
         self.late_from[slot] = NOT_LATE
-        self.jitter[slot] = 0.0
         self._ssrc[slot] = self._next_sequence[slot] = -1
         self._origin[slot] = self._heard[slot] = now
         self._detectors[slot] = DigitDetector()
         self.expect(slot, kinds)
 
-    def expect(self, slot: int, kinds: Mapping[int, Kind]) -> None:
-        """Change what payload types mean on `slot` (a re-negotiation); the line goes on."""
+    def expect(
+        self, slot: int, kinds: Mapping[int, Kind], event_rates: Mapping[int, int] | None = None
+    ) -> None:
+        """Change what payload types mean on `slot` (a re-negotiation); the line goes on.
+
+        `event_rates` are the clock rates in Hz of those that are events; else it is the line's.
+        """
         self._kinds[slot] = Kind.UNKNOWN
+        self._event_rates[slot] = event_rates or {}
         for payload_type, kind in kinds.items():
             self._kinds[slot, payload_type] = kind
         self._next_sequence[slot] = -1
@@ -151,6 +152,7 @@ class Timelines:
         """Stop the line of `slot`."""
         self._kinds[slot] = Kind.UNKNOWN
         self._detectors.pop(slot, None)
+        self._event_rates.pop(slot, None)
 
     def origin(self, slot: int) -> float:
         """Return the instant of position 0."""
@@ -167,9 +169,13 @@ class Timelines:
         )
         return position
 
+    def present(self, slot: int, at: float) -> int:
+        """Return the position at which the line of `slot` is at the instant `at`."""
+        return self.position(slot, at) + int(self.leads.present[slot])
+
     def end(self, slot: int, at: float) -> int:
         """Return where the line ends if the leg ends at `at`: no received sample is cut off."""
-        return max(self.position(slot, at), int(self.placed[slot]))
+        return max(self.present(slot, at), int(self.placed[slot]))
 
     def read(self, slot: int, start: int, end: int) -> NDArray[np.int16]:
         """Return a copy of the samples from `start` to `end`, silence beyond `placed`.
@@ -206,11 +212,12 @@ class Timelines:
         """
         slot = np.asarray(slots, np.int64)
         placed = self.placed[slot]
-        clock = ((now - self._origin[slot]) * self.rate).astype(np.int64)
+        present = ((now - self._origin[slot]) * self.rate).astype(np.int64)
+        present += self.leads.present[slot]
         stalled = now - self._heard[slot] >= STALL
         settled = np.where(stalled, placed, placed - int(REORDER * self.rate))
-        final = np.maximum(np.maximum(self.final[slot], settled), clock - int(GRACE * self.rate))
-        silent_to = np.where(stalled, clock - int(STALL * self.rate), 0)
+        final = np.maximum(np.maximum(self.final[slot], settled), present - int(GRACE * self.rate))
+        silent_to = np.where(stalled, present - int(STALL * self.rate), 0)
         self.final[slot] = final
         self.decided[slot] = np.maximum(np.maximum(self.decided[slot], final), silent_to)
         self._next_sequence[slot[final > placed]] = -1
@@ -243,7 +250,7 @@ class Timelines:
         )
         plain = np.logical_and.reduceat(goes_on, starts)
         heads = slot[starts]
-        self.packets[heads] += counts
+        self.counts.packets[heads] += counts
         self._measure(batch, fields, starts, counts)
         if plain.all():
             self._append(batch, fields, slice(None), rank, kind)
@@ -295,8 +302,7 @@ class Timelines:
         self._anchor_timestamp[slot] = self._next_timestamp[slot]
         self._anchor_position[slot] = self.placed[slot]
         self.placed[slot] += samples
-        self.received[slot] += counts
-        self.top[slot] += counts
+        self.counts.go_on(slot, counts)
         self._next_sequence[slot] = (self._next_sequence[slot] + counts) & 0xFFFF
         self._next_timestamp[slot] = (self._next_timestamp[slot] + samples) & 0xFFFF_FFFF
 
@@ -317,9 +323,12 @@ class Timelines:
             return
         arrival = batch.arrival[fields.row[starts]]
         gap = np.abs(arrival - self._heard[slot] - self._size[slot] / self.rate)
-        self.jitter[slot] += (gap - self.jitter[slot]) / 16
+        jitter = self.counts.jitter
+        jitter[slot] += (gap - jitter[slot]) / 16
         clock = ((arrival - self._origin[slot]) * self.rate).astype(np.int64)
-        self._lead[slot] += (self.placed[slot] - clock - self._lead[slot]) // 16
+        placed = self.placed[slot]
+        self._lead[slot] += (placed - clock - self._lead[slot]) // 16
+        self.leads.measure(slot, placed, clock)
 
     def _place_one(
         self, batch: PacketBatch, fields: PacketFields, index: int, kind: Kind
@@ -333,8 +342,9 @@ class Timelines:
         if position is None or kind not in {Kind.ULAW, Kind.ALAW}:
             return None
         self._store(slot, position, self._table[payload.astype(np.int64) + (kind << 8)])
-        newest = int(fields.sequence[index]) == int(self.top[slot]) & 0xFFFF
+        newest = self.counts.is_newest(slot, int(fields.sequence[index]))
         if newest and position + size == self.placed[slot]:
+            self.counts.skipped[slot] = 0
             self._next_timestamp[slot] = (int(fields.timestamp[index]) + size) & 0xFFFF_FFFF
             self._next_sequence[slot] = (int(fields.sequence[index]) + 1) & 0xFFFF
             self._size[slot] = size
@@ -351,7 +361,7 @@ class Timelines:
         """
         timestamp = int(fields.timestamp[index])
         placed = int(self.placed[slot])
-        position = max(placed, self.position(slot, arrival) - int(STALL * self.rate))
+        position = max(placed, self.present(slot, arrival) - int(STALL * self.rate))
         if self._ssrc[slot] < 0:
             position = self._locate(slot, fields, index, arrival) or 0
         elif fields.ssrc[index] == self._ssrc[slot]:
@@ -362,6 +372,14 @@ class Timelines:
             if abs(stated - position) <= int(LEAP * self.rate):
                 position = stated
         down = self._detectors[slot].receive(timestamp, payload)
+        if down:
+            self.spans.press(slot, timestamp, position)
+        duration = event_duration(payload)
+        if duration:
+            rate = self._event_rates[slot].get(int(fields.kind[index]), self.rate)
+            now = max(placed, self.position(slot, arrival) + int(self._lead[slot]))
+            until = now + int(STALL * self.rate)  # an update may speak of the time up to the next
+            self.spans.press_on(slot, timestamp, duration, unit=self.rate / rate, until=until)
         return Key(slot, down.digit, position) if down else None
 
     def _locate(self, slot: int, fields: PacketFields, index: int, arrival: float) -> int | None:
@@ -369,7 +387,8 @@ class Timelines:
         sequence, timestamp = int(fields.sequence[index]), int(fields.timestamp[index])
         clock = self.position(slot, arrival)
         if fields.ssrc[index] != self._ssrc[slot]:
-            self._count_anew(slot, sequence)
+            self.counts.begin(slot, sequence)
+            self._next_sequence[slot] = -1
             self._ssrc[slot] = fields.ssrc[index]
             return self._anchor(slot, timestamp, clock)
         step = self._count(slot, sequence)
@@ -383,7 +402,7 @@ class Timelines:
         if step <= 0:
             # An old sequence number must not carry a timestamp of hours to come either.
             if not max(0, placed - HISTORY) <= position <= latest:
-                self.late[slot] += 1
+                self.counts.late[slot] += 1
                 return None
             return position
         if position > latest or position < self.final[slot]:
@@ -393,13 +412,8 @@ class Timelines:
 
     def _count(self, slot: int, sequence: int) -> int | None:
         """Count a packet; return how far ahead of the newest it is, None if the count restarted."""
-        step = wrap_distance(sequence, int(self.top[slot]) & 0xFFFF, 16)
-        if abs(step) > MAX_DROPOUT:
-            self._count_anew(slot, sequence)
-            return None
-        self.received[slot] += 1
-        if step > 0:
-            self.top[slot] += step
+        step = self.counts.take(slot, sequence)
+        if step is None or step > 0:
             self._next_sequence[slot] = -1
         return step
 
@@ -411,25 +425,9 @@ class Timelines:
             if clock - placed <= int(SNAP * self.rate):
                 clock = placed
         position = max(clock, placed, final)
+        self.leads.count_from(slot, position)
         self._anchor_timestamp[slot], self._anchor_position[slot] = timestamp, position
         return position
-
-    def _count_anew(self, slot: int, sequence: int) -> None:
-        """Begin to count sequence numbers at `sequence`; remember what the old count lost."""
-        if self._ssrc[slot] >= 0:
-            self.lost_before[slot] += self._missing(slot)
-        self.base[slot] = self.top[slot] = sequence
-        self.received[slot] = 1
-        self._next_sequence[slot] = -1
-
-    def _missing(self, slot: int) -> int:
-        expected = int(self.top[slot]) - int(self.base[slot]) + 1
-        return max(0, expected - int(self.received[slot]))
-
-    def lost(self, slot: int) -> int:
-        """Return how many packets of the leg never came (copies make up for losses, RFC 3550)."""
-        missing = self._missing(slot) if self._ssrc[slot] >= 0 else 0
-        return int(self.lost_before[slot]) + missing
 
     def ssrc(self, slot: int) -> int | None:
         """Return the SSRC now heard on the leg, None before the first packet."""
@@ -440,10 +438,20 @@ class Timelines:
         placed, end = int(self.placed[slot]), position + samples.size
         if position > placed:
             self._ring.clear(slot, placed, position)
+            self._note_gap(slot, placed, position, samples.size)
         elif position < placed:
             self.late_from[slot] = min(int(self.late_from[slot]), position)
+            self.spans.fill(slot, position, min(end, placed))
         self._ring.put(slot, position, samples)
         self.placed[slot] = max(placed, end)
+
+    def _note_gap(self, slot: int, start: int, end: int, size: int) -> None:
+        """Note how much of a gap is of packets that were sent, given the size of the next one."""
+        skipped = self.counts.skipped
+        missing = min(int(skipped[slot]), -(-(end - start) // size))
+        if missing:
+            skipped[slot] -= missing
+            self.spans.lose(slot, start, min(start + missing * size, end))
 
 
 def _pairs(table: NDArray[np.int16]) -> NDArray[np.uint32]:

@@ -45,6 +45,9 @@ elsewhere."""
 RETRY: Final = 0.02
 """Seconds between attempts to open a database that another process is just making."""
 
+CLEAR_TIMEOUT: Final = 0.1
+"""Seconds for which readers are waited for before the log is emptied; writes wait as long."""
+
 _DRIVERS: Final = {"sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg"}
 
 
@@ -99,6 +102,18 @@ class Database:
     async def write(self, steps: Sequence[Step], *, announces: bool = False) -> None:
         """Commit `steps`, all or none; see `Writer.write`."""
         await self._writer.write(steps, announces=announces)
+
+    async def clear_log(self) -> bool:
+        """Empty the log of changes, which holds what was deleted until it is written over.
+
+        False if somebody was reading from it: to be tried again. Raises `StoreUnavailable`.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return True
+        try:
+            return await self._writer.between_transactions(_clear_log)
+        except Exception as error:
+            raise explain(error, self.name) from error
 
     async def dispose(self) -> None:
         """Finish the writes that wait and close every connection. May be called twice."""
@@ -157,7 +172,10 @@ def _url(where: Path | str) -> URL:
 def _writing_engine(url: URL) -> Engine:
     engine = create_engine(url, hide_parameters=True, pool_size=1, max_overflow=0)
     if url.get_backend_name() == "sqlite":
-        _set_pragmas(engine, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+        # What is deleted is overwritten: an announcement's body must not outlive its recording.
+        _set_pragmas(
+            engine, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"
+        )
         # The lock is taken at once: a transaction that reads first and then finds that somebody
         # else has written since fails without waiting.
         event.listen(engine, "begin", _begin_immediate)
@@ -191,6 +209,17 @@ def _set_pragmas(engine: Engine, *pragmas: str) -> None:
         cursor.close()
 
     event.listen(engine, "connect", connected)
+
+
+def _clear_log(connection: Connection) -> bool:
+    # On the driver's own connection, for SQLAlchemy would begin a transaction.
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA busy_timeout={CLEAR_TIMEOUT * 1000:.0f}")
+    try:
+        ((busy, _, _),) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT * 1000:.0f}")
+    return not busy
 
 
 def _begin_immediate(connection: Connection) -> None:

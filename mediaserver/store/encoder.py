@@ -1,8 +1,10 @@
 """An encoder process: asked by `Renderer` over standard input, answering over standard output.
 
-A question or an answer is four octets of length and a pickle. A process of our own and not one of
-`multiprocessing`: that takes two more processes and three threads to hand a job on, and what a
-render imports (PyAV, numpy) is all there is in here.
+A question or an answer is four octets of length and a pickle; while it works on an answer it sends
+lengths of zero, one a second at most, which say that it gets on. The first thing it sends is such a
+length: it is ready. A process of our own and not one of `multiprocessing`: that takes two more
+processes and three threads to hand a job on, and what a render imports (PyAV, numpy) is all there
+is in here.
 """
 
 from __future__ import annotations
@@ -15,12 +17,20 @@ import signal
 import struct
 import sys
 import threading
+import time
 import traceback
+from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from mediaserver.errors import LocalError
 
 NICENESS: Final = 10
+
+BEAT: Final = 1.0
+"""Least seconds between two signs that the work goes on."""
+
+RENDER: Final = "mediaserver.recording.render:render"
+"""What is done with a job."""
 
 LENGTH: Final = struct.Struct(">I")
 
@@ -41,18 +51,37 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # Whatever a library prints must not get between the answers.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    pkgutil.resolve_name(RENDER)  # what takes longest is imported before there is work
     _serve(sys.stdin.buffer, answers)
 
 
 def _serve(questions: BinaryIO, answers: BinaryIO) -> None:
+    beat = _heart(answers)
+    answers.write(LENGTH.pack(0))
+    answers.flush()
     while header := questions.read(LENGTH.size):
         name, job = pickle.loads(questions.read(*LENGTH.unpack(header)))  # noqa: S301  our server's
         try:
-            answer: object = pkgutil.resolve_name(name)(job)
+            answer: object = pkgutil.resolve_name(name)(job, beat)
         except Exception as error:
             answer = _portable(error)
         answers.write(packed(answer))
         answers.flush()
+
+
+def _heart(answers: BinaryIO) -> Callable[[], None]:
+    """Return what the work calls whenever a part of it is done."""
+    last = time.monotonic()
+
+    def beat() -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= BEAT:
+            last = now
+            answers.write(LENGTH.pack(0))
+            answers.flush()
+
+    return beat
 
 
 def _portable(error: Exception) -> Exception:

@@ -7,13 +7,25 @@ sent: a database can be restored from elsewhere, and a folder can be replaced by
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mediaserver.errors import LocalError
-from mediaserver.recording.resource import Format
+from mediaserver.recording.resource import Format, audio_path
 
-_SUFFIXES: Final = frozenset(f".{format.value}" for format in Format)
+_SUFFIXES: Final = frozenset({".peaks", *(f".{format.value}" for format in Format)})
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """How large a file system is, in octets."""
+
+    free: int
+    """What this process may still write."""
+    total: int
 
 
 class UnsafePath(LocalError):
@@ -30,7 +42,7 @@ class Files:
         """Return the real path of `Audio.path`; the file need not exist.
 
         Raises `UnsafePath` for an absolute path, for "..", for what a link leads out of the data
-        directory, and for what is not an audio file (the database lives there too). Looks at the
+        directory, and for what is no recording's file (the database lives there too). Looks at the
         disk, for a few microseconds.
         """
         relative = PurePosixPath(path)
@@ -51,11 +63,48 @@ class Files:
             raise UnsafePath(f"{path!r} leads out of the data directory")
         return real
 
-    def free_bytes(self) -> int:
-        """Return how many octets this process may still write under the data directory.
+    def has_rendition(self, recording_id: str, rendition: int) -> bool:
+        """Tell whether there is a file of this number, of whatever format. Blocks."""
+        paths = (audio_path(recording_id, format, rendition) for format in Format)
+        return any(self.resolve(path).exists() for path in paths)
 
-        Raises `LocalError` when the directory cannot be asked. A system call, not a wait: unless
-        the directory is on a network that has gone.
+    def discard(self, path: str) -> None:
+        """Remove one file; `path` is as for `resolve`. LocalError if it stays. Blocks."""
+        real = self.resolve(path)
+        try:
+            real.unlink(missing_ok=True)
+        except OSError as error:
+            raise LocalError(f"cannot remove {real}: {error.strerror}") from error
+
+    def remove(self, recording_id: str) -> None:
+        """Remove every file of a recording, temporary ones too; LocalError if one stays.
+
+        Blocks. What is being downloaded is removed once the download is over.
+        """
+        if _ID.fullmatch(recording_id) is None:
+            raise UnsafePath(f"{recording_id!r} is not the id of a recording")
+        folder = (self._data_dir / audio_path(recording_id, Format.WAV)).parent
+        try:
+            # `ID.wav`, `ID-2.mp3`, `ID.peaks`, and while they are made `.ID.wav.part`.
+            its = re.compile(rf"\.?{recording_id}(-[0-9]+)?\.")
+            with os.scandir(folder) as entries:
+                names = [entry.name for entry in entries if its.match(entry.name)]
+            for name in names:
+                (folder / name).unlink(missing_ok=True)
+            if names:
+                sync_folder(folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise LocalError(
+                f"cannot remove recording {recording_id} from {folder}: {error.strerror}"
+            ) from error
+
+    def space(self) -> Space:
+        """Return how much room there is under the data directory.
+
+        Raises `LocalError` when the directory cannot be asked. Blocks if it is on a network that
+        has gone.
         """
         try:
             space = os.statvfs(self._data_dir)
@@ -63,4 +112,13 @@ class Files:
             raise LocalError(
                 f"the free space of {self._data_dir} is unknown: {error.strerror}"
             ) from error
-        return space.f_bavail * space.f_frsize
+        return Space(space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep which names there are in a folder; OSError if it cannot. Blocks."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

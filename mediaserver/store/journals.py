@@ -59,6 +59,14 @@ class JournalFile:
             data = samples.astype("<i2", copy=False).tobytes()
             self._writer.write_piece(self._journal, position, data)
 
+    def note(self, spans: bytes) -> None:
+        """Queue what is known of the line, to be appended to the leg's notes (`NOTES`).
+
+        Never waits. That it could not be written is no fault of the journal.
+        """
+        if self._open:
+            self._writer.write_note(self._journal, spans)
+
     async def flushed(self) -> None:
         """Wait until all that was queued is in the file; LocalError if it could not be written."""
         if self._open:
@@ -151,6 +159,11 @@ class JournalWriter:
         else:
             journal.fail(_TOO_SLOW)
 
+    def write_note(self, journal: OpenJournal, spans: bytes) -> None:
+        """Queue notes for the leg of a journal; they are let go when the queue is full."""
+        if self.reserve(len(spans)):
+            self.submit(partial(self._note, journal, spans))
+
     def has_begun(self, journal: OpenJournal) -> bool:
         """Return whether there is anything of a journal that may still wait."""
         return bool(self._begun[journal.number])
@@ -222,6 +235,12 @@ class JournalWriter:
             log.exception("journal work failed")
         finally:
             self.release(int(samples.lengths.sum()))
+
+    def _note(self, journal: OpenJournal, spans: bytes) -> None:
+        try:
+            journal.append_note(spans)
+        finally:
+            self.release(len(spans))
 
     def _finish(self, journal: OpenJournal) -> None:
         try:

@@ -16,7 +16,7 @@ import structlog
 from numpy.typing import NDArray
 
 from ..errors import LocalError
-from ..recording.journal import HEADER_SIZE, JournalHeader, create, offset
+from ..recording.journal import HEADER_SIZE, NOTES, JournalHeader, create, offset
 from ..recording.resource import Direction
 from .batch_write import Lane, Writes
 
@@ -35,6 +35,8 @@ class OpenJournal:
         """Whether the file was created, or tried to be."""
         self.fault: str | None = None
         """Why not all of it could be written: the first reason there was."""
+        self._noted = 0
+        self._note_failed = False
 
     @property
     def path(self) -> Path:
@@ -49,6 +51,25 @@ class OpenJournal:
         """Note the error that kept samples out of the file."""
         why = error.strerror if isinstance(error, OSError) else type(error).__name__
         self.fail(f"cannot write the journal {self.path}: {why}")
+
+    def append_note(self, data: bytes) -> None:
+        """Append to the notes beside the journal.
+
+        Each time by opening the file: most legs have none, and a leg that has writes some each
+        second. What could not be written whole is written over next time.
+        """
+        path = self._data_dir / self._folder / NOTES
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                if os.pwrite(descriptor, data, self._noted) == len(data):
+                    self._noted += len(data)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if not self._note_failed:
+                self._note_failed = True
+                log.warning("notes not written", path=str(path), error=error.strerror)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

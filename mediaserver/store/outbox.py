@@ -48,6 +48,9 @@ MAX_BODY: Final = 256 * 1024
 MAX_URL: Final = 8 * 1024
 """Characters of a callback URL: what HTTP servers commonly take in a request line."""
 
+FORGET_AT_ONCE: Final = 500
+"""Announcements that are forgotten in one transaction: others wait while it runs."""
+
 MAX_WHY: Final = 500
 """Characters kept of the reason an attempt failed: it may quote what the receiver said."""
 
@@ -163,14 +166,23 @@ _PROMOTE: Final = Change(
     .values(next_attempt_at=AT_ONCE),
 )
 _FORGET: Final = Change(
-    35,
-    delete(_TABLE).where(_TABLE.c.state != _WAITING, _TABLE.c.created_at < bindparam("b_before")),
+    35, delete(_TABLE).where(_TABLE.c.id == bindparam("b_id"), _TABLE.c.state != _WAITING)
+)
+_WITHDRAW: Final = Change(
+    36,
+    delete(_TABLE).where(_TABLE.c.stream == bindparam("b_stream"), _TABLE.c.state != _DELIVERED),
 )
 
 _DUE: Final = (
     select(_TABLE)
     .where(_TABLE.c.next_attempt_at <= bindparam("now"))
     .order_by(_TABLE.c.next_attempt_at, _TABLE.c.id)
+    .limit(bindparam("most"))
+)
+_OLDEST: Final = (
+    select(_TABLE.c.id, _TABLE.c.state, _TABLE.c.created_at)
+    .where(_TABLE.c.id > bindparam("after"))
+    .order_by(_TABLE.c.id)
     .limit(bindparam("most"))
 )
 _NEXT_DUE: Final = select(func.min(_TABLE.c.next_attempt_at)).where(
@@ -181,6 +193,11 @@ _NEXT_DUE: Final = select(func.min(_TABLE.c.next_attempt_at)).where(
 def enqueue(announcements: Sequence[Announcement]) -> list[Step]:
     """Return the steps that add announcements to the outbox, to be part of a larger write."""
     return [Step(_ENQUEUE, _values(announcement)) for announcement in announcements]
+
+
+def withdraw(streams: Sequence[str]) -> list[Step]:
+    """Return the steps that take back what of these streams was not delivered."""
+    return [Step(_WITHDRAW, {"b_stream": stream}) for stream in streams]
 
 
 class Outbox:
@@ -246,8 +263,20 @@ class Outbox:
         return [_dead_letter(row) for row in await self._database.read(statement.limit(limit))]
 
     async def forget(self, before: int) -> None:
-        """Remove what was created before `before` microseconds and is delivered or dead."""
-        await self._database.write([Step(_FORGET, {"b_before": before})])
+        """Remove what was created before `before` microseconds and is delivered or dead.
+
+        Reads from the oldest on, until there is nothing of that age any more.
+        """
+        last = -1
+        while True:
+            rows = await self._database.read(_OLDEST, {"after": last, "most": FORGET_AT_ONCE})
+            old = [row for row in rows if row.created_at < before]
+            if not old:
+                return
+            last = rows[-1].id
+            ended = [Step(_FORGET, {"b_id": row.id}) for row in old if row.state != _WAITING]
+            if ended:
+                await self._database.write(ended)
 
     async def _end(self, step: Step) -> None:
         promote = Step(_PROMOTE, {"b_id": step.values["b_id"]})

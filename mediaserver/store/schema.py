@@ -27,7 +27,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The migration that these tables are the outcome of; a database that names another is migrated."""
 
 
@@ -87,13 +87,13 @@ recordings = Table(
     _word("error_code", nullable=True),
     Column("error_message", PeerText),
     Column("audio", JSON, nullable=False),
+    Column("sequence", Integer, nullable=False),
     Column("pauses", JSON, nullable=False, server_default="[]"),
     Column("post_processing", JSON, nullable=False, server_default="[]"),
     Column("ready_uri", PeerText),
     Column("recovered", Boolean, nullable=False, server_default=false()),
     _whole("expires_at", nullable=True),
     Column("account", JSON),
-    Column("sequence", Integer, nullable=False),
 )
 
 # Two lists, newest first, each read straight off its index (contract B2).
@@ -114,6 +114,8 @@ Index(
 Index("recordings_by_state", recordings.c.state)
 # What is to be erased, found without reading what is kept.
 Index("recordings_by_expiry", recordings.c.expires_at)
+# Who else needs a journal, before any of it is removed.
+Index("recordings_by_journal", recordings.c.span_journal)
 
 # What is left of a recording that was deleted: no audio, no number, nobody's words.
 tombstones = Table(
@@ -126,6 +128,15 @@ tombstones = Table(
     _whole("deleted_at"),
     _word("reason"),
     Column("deleted_by", PeerText),
+)
+
+# Deleted recordings of which something may be left on the disk; a row goes with the last of it.
+erasures = Table(
+    "erasures",
+    metadata,
+    _id("id", primary_key=True),
+    Column("span_journal", Text, nullable=False),
+    _whole("span_end", nullable=True),
 )
 
 calls = Table(
@@ -161,13 +172,13 @@ outbox = Table(
     Column("body", LargeBinary, nullable=False),
     _whole("created_at"),
     _word("state"),
-    Column("kind", String(32), nullable=False, server_default="status"),
     Column("attempts", Integer, nullable=False),
     # Set on the first waiting row of each stream and on no other: the index on it holds what may
     # be due and nothing else of interest, however long the queue behind a dead receiver grows.
     _whole("next_attempt_at", nullable=True),
     _whole("delivered_at", nullable=True),
     Column("last_error", PeerText),
+    Column("kind", String(32), nullable=False, server_default="status"),
     UniqueConstraint("stream", "sequence", name="outbox_stream_sequence"),
     sqlite_autoincrement=True,
 )

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable
 
@@ -35,6 +35,9 @@ MAX_WAITING: Final = 20_000
 PACE: Final = 0.025
 """Seconds from one commit to the next transaction: bounds what transactions cost when writes come
 one by one. A call with a recording writes seven times, ten statements in all."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,6 +132,12 @@ class Writer:
         self._queue.append(write)
         self._wake.set()
         await write.done
+
+    async def between_transactions(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` makes of the connection while no transaction runs on it."""
+        if self._closing:
+            raise StoreUnavailable(f"the database {self._name} is closed")
+        return await self._thread.run(lambda: work(self._connect()))
 
     async def close(self) -> None:
         """Write what waits, then let go of the connection."""

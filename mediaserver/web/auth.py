@@ -17,7 +17,10 @@ from .errors import ApiError
 
 LIST: Final = "voice.recordings.list"
 GET: Final = "voice.recordings.get"
-PERMISSIONS: Final = frozenset({LIST, GET})
+DELETE: Final = "voice.recordings.delete"
+RENDER: Final = "voice.recordings.render"
+CONTROL: Final = "voice.calls.control"
+PERMISSIONS: Final = frozenset({LIST, GET, DELETE, RENDER, CONTROL})
 """What a key can be allowed to do; a key given as a bare string may do all of it."""
 
 MAX_CREDENTIALS: Final = 4096
@@ -39,6 +42,8 @@ class ApiKey:
 
     key: str = field(repr=False)
     permissions: frozenset[str] = PERMISSIONS
+    name: str = ""
+    """What it is called where it must not be shown."""
 
 
 class ApiKeys:
@@ -81,9 +86,14 @@ class ApiKeys:
         if permission not in self.authenticate(request).permissions:
             raise ApiError(403, f"the API key does not have the permission {permission}")
 
-    def demanding(self, permission: str) -> Access:
-        """Return the `Access` of a route that needs `permission`."""
-        return lambda request: self.require(request, permission)
+    def demanding(self, *permissions: str) -> Access:
+        """Return the `Access` of a route that needs all of `permissions`."""
+
+        def access(request: web.Request) -> None:
+            for permission in permissions:
+                self.require(request, permission)
+
+        return access
 
     def _digest(self, key: str) -> bytes:
         # Headers are bytes that were decoded with surrogates for what is not UTF-8.

@@ -14,12 +14,12 @@ from typing import Final, cast
 import structlog
 from aiohttp import web
 
-from .errors import Handler, error_body, error_response
+from .errors import ApiError, Handler, error_body, error_response, shape_of
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY: Final = 64 * 1024
-"""Octets of a request's body. No route reads one."""
+"""Octets of a request's body."""
 
 MAX_LINE: Final = 16 * 1024
 """Octets of a request line: room for ids longer than any of ours, which are 404 and not 400."""
@@ -107,7 +107,7 @@ class Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun already")
         sentence = "the request cannot be read" if status < 500 else "internal error"
-        response = error_response(status, sentence)
+        response = error_response(ApiError(status, sentence))
         response.force_close()
         return response
 
@@ -151,7 +151,8 @@ async def keep_deadline(request: web.Request, handler: Handler) -> web.StreamRes
     connection.head_came()
     try:
         if (request.content_length or 0) > MAX_BODY:
-            response: web.StreamResponse = error_response(413, "the body is too large")
+            too_large = ApiError(413, "the body is too large")
+            response: web.StreamResponse = error_response(too_large, shape_of(request))
             response.force_close()
             return response
         return await handler(request)

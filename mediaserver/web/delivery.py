@@ -19,12 +19,12 @@ from typing import Final, Protocol
 import structlog
 
 from mediaserver.clock import Clock
-from mediaserver.errors import LocalError
+from mediaserver.errors import ConflictError, LocalError
 from mediaserver.recording.announcement import Announcement
 
+from .manner import Manner, Manners
 from .outbound import FetchFailed, Poster, Reply
-from .schedule import Schedule, read_retry_after
-from .signatures import Signer
+from .schedule import read_retry_after
 from .targets import BadUrl, Target
 
 log = structlog.get_logger(__name__)
@@ -120,15 +120,13 @@ class Delivery:
         self,
         outbox: OutboxQueue,
         poster: Poster,
-        signer: Signer,
-        schedule: Schedule,
+        manners: Manners,
         clock: Clock,
         timeout: float = TIMEOUT,
     ) -> None:
         self._outbox = outbox
         self._poster = poster
-        self._signer = signer
-        self._schedule = schedule
+        self._manners = manners
         self._clock = clock
         self._timeout = timeout
         self._attempts: dict[int, asyncio.Task[None]] = {}
@@ -243,15 +241,20 @@ class Delivery:
             self._begin_kept(queued.origin)
 
     async def _send(self, queued: Queued) -> Reply | FetchFailed:
-        announcement = queued.announcement
+        announcement, manner = queued.announcement, self._manner(queued)
         try:
             target = Target.parse(announcement.url)
         except BadUrl as error:
             return FetchFailed(400, str(error))
+        at = int(self._clock.time())
         try:
-            at = int(self._clock.time())
-            headers = delivery_headers(announcement, target, self._signer, at)
-            return await self._poster.post(target, announcement.body, headers, self._timeout)
+            return await self._poster.post(
+                target,
+                announcement.body,
+                lambda hop: manner.headers(announcement, hop, at),
+                self._timeout,
+                manner.redirects,
+            )
         except FetchFailed as error:
             return error
         except Exception as error:
@@ -279,13 +282,19 @@ class Delivery:
 
     def _delay(self, queued: Queued, outcome: Reply | FetchFailed) -> float | None:
         """Return the seconds until the next attempt, None if there is to be none."""
+        manner, failures = self._manner(queued), queued.attempts + 1
         if isinstance(outcome, FetchFailed):
             # 400: a URL that is none today is none tomorrow.
-            return None if outcome.status == 400 else self._schedule.delay(queued.attempts + 1)
+            return None if outcome.status == 400 else manner.schedule.delay(failures)
+        if not manner.heeds:
+            return manner.schedule.delay(failures)
         if outcome.status == 410:
             return None
         retry_after = read_retry_after(outcome.retry_after, self._clock.time())
-        return self._schedule.delay(queued.attempts + 1, retry_after)
+        return manner.schedule.delay(failures, retry_after)
+
+    def _manner(self, queued: Queued) -> Manner:
+        return self._manners[queued.announcement.kind]
 
     def _suspect(self, origin: str) -> None:
         self._suspects.pop(origin, None)
@@ -298,6 +307,8 @@ class Delivery:
         for wait in STORE_WAITS:
             try:
                 return await write()
+            except ConflictError:
+                return None  # what it announced was deleted meanwhile, and with it the callback
             except Exception as error:
                 # LocalError as a rule. Any other must not end in asking the receiver at once again.
                 log.warning("callback not noted", why=str(error))
@@ -322,22 +333,3 @@ class Delivery:
             attempt=queued.attempts + 1,
             **more,
         )
-
-
-def delivery_id(announcement: Announcement) -> str:
-    """Return the id of an announcement, the same over all attempts and unlike any other's."""
-    return f"{announcement.stream}-{announcement.sequence}"
-
-
-def delivery_headers(
-    announcement: Announcement, target: Target, signer: Signer, at: int
-) -> dict[str, str]:
-    """Return the headers of an attempt at `at` seconds since 1970."""
-    id = delivery_id(announcement)
-    return {
-        "Content-Type": "application/json",
-        "X-Mediaserver-Delivery": id,
-        "X-Mediaserver-Sequence": str(announcement.sequence),
-        **signer.request_headers(str(target), announcement.body),
-        **signer.webhook_headers(id, at, announcement.body),
-    }

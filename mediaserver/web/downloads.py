@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -18,9 +19,11 @@ import structlog
 from aiohttp import web
 
 from mediaserver.recording.resource import Audio, Format, Recording
+from mediaserver.recording.states import FINAL
 
 from .auth import GET, ApiKeys
 from .errors import ApiError, not_found
+from .growing import GrowingAudio, GrowingReader
 from .links import Links
 from .ranges import RangeError, Stretch, choose_stretch, matches_etag
 from .recordings import RecordingReader, is_id, listed, read_query, shown
@@ -34,7 +37,12 @@ CHUNK: Final = 256 * 1024
 STALL: Final = 30.0
 """Seconds a client may take to accept a chunk."""
 
-_LINK: Final = ("format", "expires", "signature")
+_LINK: Final = ("format", "rendition", "expires", "signature")
+
+_WORDS: Final = {"true": True, "false": False}
+
+MAX_RENDITION: Final = 4
+"""Digits of a rendition's number."""
 
 
 class AudioFiles(Protocol):
@@ -45,7 +53,9 @@ class AudioFiles(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class Opened:
+    """A file that is open for reading."""
+
     fd: int
     size: int
 
@@ -58,6 +68,7 @@ class DownloadRoutes:
         project_id: str,
         recordings: RecordingReader,
         files: AudioFiles,
+        growing: GrowingReader,
         links: Links,
         keys: ApiKeys,
         stall: float = STALL,
@@ -65,6 +76,7 @@ class DownloadRoutes:
         self._project_id = project_id
         self._recordings = recordings
         self._files = files
+        self._growing = GrowingAudio(growing, stall)
         self._links = links
         self._keys = keys
         self._stall = stall
@@ -82,11 +94,18 @@ class DownloadRoutes:
             raise ApiError(403, "the link has expired or was altered")
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        """Send a recording's audio: in the format it was made in, or the one asked for."""
-        wanted = chosen_format(read_query(request, _LINK).get("format"))
+        """Send a recording's audio: in the format it was made in, or the one asked for.
+
+        Of a recording that has not come to its end: what there is of it, or all that comes.
+        """
+        query = read_query(request, (*_LINK, "follow"))
+        wanted, rendition = chosen_format(query.get("format")), chosen_rendition(query)
+        follow = asks_to_follow(query)
         recording = await self._find(request.match_info["recording"])
-        audio = _audio_of(recording, wanted)
-        opened = await asyncio.to_thread(lambda: _open(self._files.resolve(audio.path)))
+        if recording.state not in FINAL and rendition == 0:
+            return await self._growing.answer(request, recording, wanted, follow=follow)
+        audio = _audio_of(recording, wanted, rendition)
+        opened = await asyncio.to_thread(lambda: open_file(self._files.resolve(audio.path)))
         if opened is None:
             log.error("audio is missing", recording_id=recording.id, path=audio.path)
             raise not_found("audio")
@@ -104,14 +123,14 @@ class DownloadRoutes:
         return found
 
     async def _answer(
-        self, request: web.Request, recording: Recording, audio: Audio, opened: _Opened
+        self, request: web.Request, recording: Recording, audio: Audio, opened: Opened
     ) -> web.StreamResponse:
         etag = f'"{audio.sha256}"'
         headers = {
             "Accept-Ranges": "bytes",
             "ETag": etag,
             "Cache-Control": "private, no-cache",
-            "Content-Disposition": f'attachment; filename="{recording.id}.{audio.format.value}"',
+            "Content-Disposition": f'attachment; filename="{file_name(recording, audio)}"',
         }
         if matches_etag(request.headers.get("If-None-Match"), etag):
             return web.Response(status=304, headers=headers)
@@ -169,17 +188,45 @@ def chosen_format(text: str | None) -> Format | None:
         raise ApiError(400, f"format must be one of {names}, not {shown(text)}") from None
 
 
-def _audio_of(recording: Recording, wanted: Format | None) -> Audio:
+def chosen_rendition(query: Mapping[str, str]) -> int:
+    """Return the number of the rendition asked for; 0 is what was made when it ended."""
+    text = query.get("rendition") or "0"
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_RENDITION):
+        raise ApiError(400, f"rendition must be a number from 0 on, not {shown(text)}")
+    return int(text)
+
+
+def asks_to_follow(query: Mapping[str, str]) -> bool:
+    """Return whether all that comes is wanted, and not only what there is."""
+    text = query.get("follow") or "false"
+    if text not in _WORDS:
+        raise ApiError(400, f"follow must be true or false, not {shown(text)}")
+    return _WORDS[text]
+
+
+def file_name(recording: Recording, audio: Audio) -> str:
+    """Return what a client is to call the file."""
+    number = f"-{audio.rendition}" if audio.rendition else ""
+    return f"{recording.id}{number}.{audio.format.value}"
+
+
+def _audio_of(recording: Recording, wanted: Format | None, rendition: int) -> Audio:
     if not recording.audio:
         raise ApiError(404, "the recording has no audio, or not yet")
+    files = [audio for audio in recording.audio if audio.rendition == rendition]
+    if not files:
+        raise ApiError(404, f"the recording has no rendition {rendition}")
     format = wanted or recording.format
-    for audio in recording.audio:
+    for audio in files:
         if audio.format is format:
             return audio
+    if wanted is None and rendition:
+        # A later rendition is what it was asked to be; nobody need say so twice.
+        return files[0]
     raise ApiError(404, f"the recording was not made as {format.value}")
 
 
-def _open(path: Path) -> _Opened | None:
+def open_file(path: Path) -> Opened | None:
     """Open a regular file; None if there is none. Blocks."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -189,4 +236,4 @@ def _open(path: Path) -> _Opened | None:
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
         return None
-    return _Opened(fd, status.st_size)
+    return Opened(fd, status.st_size)

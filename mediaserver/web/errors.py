@@ -1,4 +1,8 @@
-"""Errors in the shape of Google's JSON APIs (contract B3, our choice), for every answer but 2xx."""
+"""Errors in the shape of Google's JSON APIs (contract B3, our choice), for every answer but 2xx.
+
+Where clients know another shape, the application says so by the beginning of the path: also what
+no route answers, a wrong method say, has the shape of its neighbours.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,12 @@ from mediaserver.errors import LocalError, PeerError
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+Shape = Callable[["ApiError"], bytes]
+"""Makes the JSON body of an error."""
+
+SHAPES: Final = web.AppKey("SHAPES", dict[str, Shape])
+"""Shapes other than ours, by the beginning of the paths whose errors have them."""
 
 CANONICAL: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -42,11 +52,21 @@ _KEPT_HEADERS: Final = ("Allow", "Retry-After", "WWW-Authenticate", "Content-Ran
 
 
 class ApiError(PeerError):
-    """A request that is answered with an error, and the headers that go with it."""
+    """A request that is answered with an error, and the headers that go with it.
 
-    def __init__(self, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    `code` is its canonical code, where that is not the usual one of the status.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        headers: tuple[tuple[str, str], ...] = (),
+        code: str | None = None,
+    ) -> None:
         super().__init__(status, reason)
         self.headers = headers
+        self.code = code
 
 
 def not_found(what: str) -> ApiError:
@@ -59,20 +79,28 @@ def canonical(status: int) -> str:
     return CANONICAL.get(status, "INVALID_ARGUMENT" if status < 500 else "INTERNAL")
 
 
-def error_body(status: int, message: str) -> bytes:
+def error_body(status: int, message: str, code: str | None = None) -> bytes:
     """Return the JSON of an error. Escapes keep it ASCII, whatever a peer put into `message`."""
-    error = {"code": status, "message": message, "status": canonical(status), "details": []}
+    name = code or canonical(status)
+    error = {"code": status, "message": message, "status": name, "details": []}
     return json.dumps({"error": error}).encode()
 
 
-def error_response(
-    status: int, message: str, headers: tuple[tuple[str, str], ...] = ()
-) -> web.Response:
+def google_error(error: ApiError) -> bytes:
+    """Be the `Shape` of all paths that have no other."""
+    return error_body(error.status, error.reason, error.code)
+
+
+def shape_of(request: web.Request) -> Shape:
+    """Return the shape that errors have on the path of a request."""
+    shapes = request.app.get(SHAPES, {})
+    return next((shapes[start] for start in shapes if request.path.startswith(start)), google_error)
+
+
+def error_response(error: ApiError, shape: Shape = google_error) -> web.Response:
     """Return the answer for an error."""
-    response = web.Response(
-        status=status, body=error_body(status, message), content_type="application/json"
-    )
-    for name, value in headers:
+    response = web.Response(status=error.status, body=shape(error), content_type="application/json")
+    for name, value in error.headers:
         # Added, not set: a 401 has one WWW-Authenticate for each scheme.
         response.headers.add(name, value)
     response.headers["Cache-Control"] = "no-store"
@@ -87,22 +115,23 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return error_response(error.status, _sentence(error), _kept(error))
+        answer = ApiError(error.status, _sentence(error), _kept(error))
     except ApiError as error:
-        return error_response(error.status, error.reason, error.headers)
+        answer = error
     except PeerError as error:
-        return error_response(error.status, error.reason)
+        answer = ApiError(error.status, error.reason)
     except LocalError as error:
         # The operator's sentence names files and hosts: it is for the log.
         log.error("request failed", route=route_name(request), why=str(error))
-        return error_response(
+        answer = ApiError(
             503, "the service is not available now, try again", (("Retry-After", "5"),)
         )
     except ConnectionError:
         raise
     except Exception:
         log.exception("request failed", route=route_name(request))
-        return error_response(500, "internal error")
+        answer = ApiError(500, "internal error")
+    return error_response(answer, shape_of(request))
 
 
 def route_name(request: web.Request) -> str:

@@ -31,6 +31,15 @@ class MediaHealth:
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskHealth:
+    """How the disk of recordings stands."""
+
+    free_bytes: int
+    reserve_bytes: int
+    """With less than this free, new calls are refused; 0: never."""
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """What the server says of itself."""
@@ -39,6 +48,8 @@ class Health:
     """`ok`, `draining`, or another word for what is wrong."""
     media: MediaHealth | None = None
     """None before there is any."""
+    disk: DiskHealth | None = None
+    """None before it was looked at."""
 
     @property
     def ready(self) -> bool:
@@ -57,6 +68,8 @@ def health_handler(check: HealthCheck) -> Handler:
         body: dict[str, Any] = {"status": now.status, "version": mediaserver.__version__}
         if now.media is not None:
             body["media"] = now.media.rounded()
+        if now.disk is not None:
+            body["disk"] = asdict(now.disk)
         return web.json_response(
             body, status=200 if now.ready else 503, headers={"Cache-Control": "no-store"}
         )

@@ -1,8 +1,9 @@
 """The URLs recordings are downloaded from: a constant one that needs a key, and one that is a key.
 
 The second is the `audio[].uri` of contract B1: it works for 60 minutes, for whoever has it. What
-is signed is method, path, format and expiry. The path is ours alone: a proxy in front may add to
-it. The key is derived from the signing key, so that a signature made for a callback opens nothing.
+is signed is method, path, format, rendition and expiry. The path is ours alone: a proxy in front
+may add to it. The key is derived from the signing key, so that a signature made for a callback
+opens nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Final
 from urllib.parse import urlencode
 
 from mediaserver.clock import Clock
-from mediaserver.recording.resource import Format
+from mediaserver.recording.resource import Audio
 
 LIFETIME: Final = 3600
 """Seconds a signed URL works (contract B1)."""
 
-_PURPOSE: Final = b"mediaserver: download links, version 1"
+_PURPOSE: Final = b"mediaserver: download links, version 2"
 
 
 def download_path(recording_id: str) -> str:
@@ -40,25 +41,29 @@ class Links:
         self._key = hmac.digest(signing_key.encode(), _PURPOSE, "sha256")
         self._clock = clock
 
-    def signed(self, recording_id: str, format: Format) -> str:
+    def signed(self, recording_id: str, audio: Audio) -> str:
         """Return a URL that opens one file of a recording for the next 60 minutes."""
+        format, rendition = audio.format.value, str(audio.rendition)
         expires = str(math.ceil(self._clock.time()) + LIFETIME)
         query = {
-            "format": format.value,
+            "format": format,
+            "rendition": rendition,
             "expires": expires,
-            "signature": self._signature(recording_id, format.value, expires),
+            "signature": self._signature(recording_id, format, rendition, expires),
         }
         return f"{download_url(self._public_url, recording_id)}?{urlencode(query)}"
 
-    def opens(self, recording_id: str, format: str, expires: str, signature: str) -> bool:
+    def opens(
+        self, recording_id: str, format: str, rendition: str, expires: str, signature: str
+    ) -> bool:
         """Tell whether these are the parts of a URL that was signed here and still works."""
-        expected = self._signature(recording_id, format, expires)
+        expected = self._signature(recording_id, format, rendition, expires)
         if not hmac.compare_digest(expected.encode(), signature.encode(errors="replace")):
             return False
         # Ours, so it is a number.
         return self._clock.time() <= int(expires)
 
-    def _signature(self, recording_id: str, format: str, expires: str) -> str:
-        signed = f"GET\n{download_path(recording_id)}\n{format}\n{expires}"
+    def _signature(self, recording_id: str, format: str, rendition: str, expires: str) -> str:
+        signed = f"GET\n{download_path(recording_id)}\n{format}\n{rendition}\n{expires}"
         message = signed.encode(errors="surrogatepass")
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()

@@ -1,15 +1,16 @@
 """Requests to URLs that others wrote: scripts and media to fetch, callbacks to send.
 
 Both go through `OutboundGuard`. A `Fetcher` wants the body and follows a redirect or two, each
-checked anew; a `Poster` wants the status and follows none. What is wrong with the other side is
-`FetchFailed`, whose sentence names the host and never the path, the query or a password.
+checked anew; a `Poster` wants the status and follows as many as it is told to. What is wrong with
+the other side is `FetchFailed`, whose sentence names the host and never the path, the query or a
+password.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -198,16 +199,33 @@ class Poster:
         self._session = _Session(guard)
 
     async def post(
-        self, target: Target, body: bytes, headers: Mapping[str, str], seconds: float
+        self,
+        target: Target,
+        body: bytes,
+        headers: Callable[[Target], Mapping[str, str]],
+        seconds: float,
+        redirects: int = 0,
     ) -> Reply:
-        """Return the status that came within so many seconds; raises `FetchFailed`."""
+        """Return the status that came within so many seconds; raises `FetchFailed`.
+
+        `headers` makes those of each hop. A redirect beyond the last is what was answered. 301 and
+        302 say no more than that it is elsewhere, so the body goes there (RFC 9110 15.4.2, 15.4.3);
+        303 says that it was taken and where its outcome can be read (15.4.4).
+        """
+        method = "POST"
+        sent: bytes | None = body
         try:
-            async with (
-                asyncio.timeout(seconds),
-                self._session.request("POST", target, headers, body) as response,
-            ):
-                await _ignore_body(response)
-                return Reply(response.status, response.headers.get(hdrs.RETRY_AFTER))
+            async with asyncio.timeout(seconds):
+                while True:
+                    made = headers(target) if method == "POST" else {}
+                    async with self._session.request(method, target, made, sent) as response:
+                        await _ignore_body(response)
+                        if response.status not in _REDIRECTS or redirects == 0:
+                            return Reply(response.status, response.headers.get(hdrs.RETRY_AFTER))
+                        target = _redirected(target, response)
+                    redirects -= 1
+                    if response.status == 303:
+                        method, sent = "GET", None
         except TimeoutError:
             raise FetchFailed(504, f"no answer within {seconds:g} s") from None
 

@@ -8,9 +8,10 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from mediaserver.recording.resource import Format, Recording
+from mediaserver.recording.resource import Audio, Recording
 
 from .auth import GET, ApiKeys
+from .erasure import RecordingEraser, erase
 from .errors import ApiError, not_found
 from .links import Links
 from .views import Uri, View, recording_view
@@ -65,10 +66,16 @@ class RecordingRoutes:
     """The handlers. Keys are checked before they run; `keys` is for what one of them adds."""
 
     def __init__(
-        self, project_id: str, recordings: RecordingReader, links: Links, keys: ApiKeys
+        self,
+        project_id: str,
+        recordings: RecordingReader,
+        eraser: RecordingEraser,
+        links: Links,
+        keys: ApiKeys,
     ) -> None:
         self._project_id = project_id
         self._recordings = recordings
+        self._eraser = eraser
         self._links = links
         self._keys = keys
 
@@ -93,14 +100,35 @@ class RecordingRoutes:
     async def get_recording(self, request: web.Request) -> web.Response:
         """GetRecording."""
         call_id = self._parent(request)
-        recording_id = request.match_info["recording"]
         view = chosen_view(read_query(request, ("view",)).get("view"), View.FULL)
-        if not is_id(recording_id):
-            raise not_found("recording")
-        found = await self._recordings.get(self._project_id, call_id, recording_id)
+        found = await self._find(request, call_id)
+        return _json(recording_view(found, self._uri(found, view)))
+
+    async def delete_recording(self, request: web.Request) -> web.Response:
+        """DeleteRecording: the answer is what was deleted, without links to it."""
+        call_id = self._parent(request)
+        read_query(request, ())
+        found = await self._find(request, call_id)
+        await erase(request, found, self._eraser, self._keys)
+        return _json(recording_view(found, None))
+
+    async def named(self, request: web.Request) -> Recording:
+        """Return the recording that a path names, for another route; raises `ApiError` 404."""
+        return await self._find(request, self._parent(request))
+
+    def full(self, recording: Recording) -> web.Response:
+        """Return the answer that shows a recording with its links."""
+        return _json(recording_view(recording, self._uri(recording, View.FULL)))
+
+    async def _find(self, request: web.Request, call_id: str | None) -> Recording:
+        """Return the recording that the path names; raises `ApiError` 404."""
+        recording_id = request.match_info["recording"]
+        found = None
+        if is_id(recording_id):
+            found = await self._recordings.get(self._project_id, call_id, recording_id)
         if found is None:
             raise not_found("recording")
-        return _json(recording_view(found, self._uri(found, view)))
+        return found
 
     def _parent(self, request: web.Request) -> str | None:
         """Return the call asked for, None for any; raises 404 for a parent that is not ours."""
@@ -117,8 +145,8 @@ class RecordingRoutes:
         if view is View.BASIC:
             return None
 
-        def uri(format: Format) -> str:
-            return self._links.signed(recording.id, format)
+        def uri(audio: Audio) -> str:
+            return self._links.signed(recording.id, audio)
 
         return uri
 
@@ -128,7 +156,8 @@ def read_query(request: web.Request, known: tuple[str, ...]) -> dict[str, str]:
     query: dict[str, str] = {}
     for key, value in request.query.items():
         if key not in known:
-            raise ApiError(400, f"unknown query parameter {shown(key)}: known are {listed(known)}")
+            names = f"known are {listed(known)}" if known else "there are none here"
+            raise ApiError(400, f"unknown query parameter {shown(key)}: {names}")
         if key in query:
             raise ApiError(400, f"query parameter {key} is given twice")
         query[key] = value

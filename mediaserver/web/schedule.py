@@ -10,6 +10,9 @@ from typing import Final
 DEFAULT_DELAYS: Final = (1.0, 5.0, 30.0, 120.0, 600.0, 3600.0, *(7200.0,) * 9)
 """Seconds before each further attempt: 15 of them in about 19 hours."""
 
+READY_DELAYS: Final = (1.0, 2.0, 4.0, 8.0, 60.0, 1800.0, 3600.0, 7200.0)
+"""The same for RECORDING_READY (contract B6)."""
+
 JITTER: Final = 0.2
 """A delay is up to this share longer or shorter: what failed together does not come together."""
 
@@ -22,8 +25,8 @@ class Schedule:
     """The delays, in seconds, and the chance in them."""
 
     delays: tuple[float, ...]
-    random: Callable[[], float]
-    """Returns a number from 0 to 1."""
+    random: Callable[[], float] | None
+    """Returns a number from 0 to 1; None: the delays are kept to the letter."""
 
     def delay(self, failures: int, retry_after: float | None = None) -> float | None:
         """Return the seconds to wait after so many `failures`; None when it is to be given up.
@@ -32,7 +35,9 @@ class Schedule:
         """
         if failures > len(self.delays):
             return None
-        planned = self.delays[failures - 1] * (1 + JITTER * (2 * self.random() - 1))
+        planned = self.delays[failures - 1]
+        if self.random is not None:
+            planned *= 1 + JITTER * (2 * self.random() - 1)
         return max(planned, min(retry_after or 0.0, MAX_RETRY_AFTER))
 
 

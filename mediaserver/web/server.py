@@ -16,13 +16,20 @@ from aiohttp import web
 from mediaserver.clock import Clock
 from mediaserver.errors import LocalError
 
-from .auth import GET, LIST, Access, ApiKeys, open_to_all
-from .connection import Connection, Refusal, ServerLimits, keep_deadline
+from .auth import CONTROL, DELETE, GET, LIST, RENDER, Access, ApiKeys, open_to_all
+from .calling import CallControl, CallingRoutes, calling_error
+from .connection import MAX_BODY, Connection, Refusal, ServerLimits, keep_deadline
 from .downloads import AudioFiles, DownloadRoutes
-from .errors import Handler, answer_errors, route_name
+from .erasure import RecordingEraser
+from .errors import SHAPES, Handler, Shape, answer_errors, route_name
+from .growing import GrowingReader
 from .health import HealthCheck, health_handler
 from .links import Links
+from .peaks import PeaksRoutes
 from .recordings import RecordingReader, RecordingRoutes
+from .relay_recordings import PATH as RELAY
+from .relay_recordings import RelayRecordingRoutes, relay_error
+from .renditions import RenditionMaker, RenditionRoutes
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +54,11 @@ class Deps:
     """Download links are signed with a key derived from it."""
     keys: ApiKeys
     recordings: RecordingReader
+    eraser: RecordingEraser
     files: AudioFiles
+    growing: GrowingReader
+    renditions: RenditionMaker
+    calls: CallControl
     health: HealthCheck
     clock: Clock
 
@@ -58,31 +69,60 @@ class _Route:
     handler: Handler
     access: Access
     """Every route says who may use it; there is no default to forget."""
+    method: str = "GET"
+    """GET answers HEAD, too."""
 
 
 def build_app(deps: Deps) -> web.Application:
     """Return the application with all its routes."""
-    app = web.Application(middlewares=[_log_request, keep_deadline, answer_errors])
+    app = web.Application(
+        middlewares=[_log_request, keep_deadline, answer_errors], client_max_size=MAX_BODY
+    )
+    shapes: dict[str, Shape] = {"/api/calling/": calling_error, "/api/relay/rest/": relay_error}
+    app[SHAPES] = shapes
     app.on_response_prepare.append(_set_headers)
     for route in _routes(deps):
-        app.router.add_get(
-            route.path, partial(_guarded, route), expect_handler=_ignore_expectations
-        )
+        for method in {"GET": ("GET", "HEAD")}.get(route.method, (route.method,)):
+            app.router.add_route(
+                method,
+                route.path,
+                partial(_guarded, route),
+                expect_handler=_leave_expectations,
+            )
     return app
 
 
 def _routes(deps: Deps) -> Iterator[_Route]:
     links = Links(deps.public_url, deps.signing_key, deps.clock)
-    recordings = RecordingRoutes(deps.project_id, deps.recordings, links, deps.keys)
-    downloads = DownloadRoutes(deps.project_id, deps.recordings, deps.files, links, deps.keys)
+    recordings = RecordingRoutes(deps.project_id, deps.recordings, deps.eraser, links, deps.keys)
+    renditions = RenditionRoutes(recordings, deps.renditions)
+    downloads = DownloadRoutes(
+        deps.project_id, deps.recordings, deps.files, deps.growing, links, deps.keys
+    )
+    peaks = PeaksRoutes(deps.project_id, deps.recordings, deps.files, deps.growing)
     may_list, may_get = deps.keys.demanding(LIST), deps.keys.demanding(GET)
+    may_delete = deps.keys.demanding(DELETE)
+    # The answer holds links, which open what only this permission opens.
+    may_render = deps.keys.demanding(RENDER, GET)
     project = "/v1beta1/projects/{project}"
     call = project + "/calls/{call}"
     yield _Route("/health", health_handler(deps.health), open_to_all)
     yield _Route(f"{project}/recordings", recordings.list_recordings, may_list)
     yield _Route(f"{call}/recordings", recordings.list_recordings, may_list)
-    yield _Route(f"{call}/recordings/{{recording}}", recordings.get_recording, may_get)
+    one = f"{call}/recordings/{{recording}}"
+    yield _Route(one, recordings.get_recording, may_get)
+    yield _Route(one, recordings.delete_recording, may_delete, "DELETE")
+    yield _Route(f"{one}:render", renditions.render, may_render, "POST")
     yield _Route("/api/v1/recordings/{recording}/download", downloads.download, downloads.access)
+    yield _Route("/api/v1/recordings/{recording}/peaks", peaks.peaks, may_get)
+    relay = RelayRecordingRoutes(
+        deps.project_id, deps.public_url, deps.recordings, deps.eraser, deps.keys
+    )
+    yield _Route(RELAY, relay.list_recordings, may_list)
+    yield _Route(RELAY + "/{recording}", relay.get_recording, may_get)
+    yield _Route(RELAY + "/{recording}", relay.delete_recording, may_delete, "DELETE")
+    calling, may_control = CallingRoutes(deps.calls), deps.keys.demanding(CONTROL)
+    yield _Route("/api/calling/calls", calling.command, may_control, "POST")
 
 
 async def _guarded(route: _Route, request: web.Request) -> web.StreamResponse:
@@ -90,8 +130,8 @@ async def _guarded(route: _Route, request: web.Request) -> web.StreamResponse:
     return await route.handler(request)
 
 
-async def _ignore_expectations(_request: web.Request) -> None:
-    """Answer no `Expect`: no route reads a body, so its answer is final (RFC 9110 10.1.1)."""
+async def _leave_expectations(_request: web.Request) -> None:
+    """Answer no `Expect`: a route that reads a body does, others are final (RFC 9110 10.1.1)."""
 
 
 async def _set_headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -52,6 +52,28 @@ def test_one_is_shown_by_id_and_by_name(run: Run, server: Server, recorded: str)
     assert by_name["createTime"] == by_id["createTime"]
 
 
+def test_a_recording_is_explained_to_people_and_to_programs(
+    run: Run, server: Server, recorded: str
+) -> None:
+    account = json.loads(run("recordings", "explain", recorded, "--json", *_open(server)).out)
+    shown = run("recordings", "explain", recorded, *_open(server)).out
+    resource = json.loads(run("recordings", "show", recorded, *_open(server)).out)
+    assert account == resource["x-mediaserver"]["account"]
+    milliseconds = account["milliseconds"]
+    total = sum(milliseconds.values())
+    assert total == int(1000 * float(resource["duration"].removesuffix("s")))
+    words = " ".join(shown.split())
+    assert recorded in words
+    assert "the key # was pressed" in words
+    assert f"in all {total / 1000:.3f} s" in words
+    for name, count in milliseconds.items():
+        assert f"{name} {count / 1000:.3f} s" in words
+    assert len(account["trace"]["spurts"]) > 0
+    start, end = account["trace"]["spurts"][0]
+    assert f"{start / 1000:.3f} s to {end / 1000:.3f} s" in words
+    assert f"{account['leg']['packets_received']} packets" in words
+
+
 def test_audio_is_written_under_the_id_or_a_name(
     run: Run, server: Server, recorded: str, tmp_path: Path
 ) -> None:
@@ -128,3 +150,13 @@ def test_a_server_of_another_kind_is_one_sentence(run: Run, other: str) -> None:
     for command in (("list",), ("show", "x"), ("get", "x")):
         ran = run("recordings", *command, "--key", KEY, "--server", other)
         ran.assert_one_sentence(other, "does not answer as a mediaserver")
+
+
+def test_one_is_deleted_by_id_and_then_it_is_gone(run: Run, server: Server, recorded: str) -> None:
+    deleted = run("recordings", "delete", recorded, *_open(server))
+    assert deleted.status == 0
+    assert deleted.out.strip().endswith(f"/recordings/{recorded}")
+    assert not [path for path in server.files() if recorded in path.name]
+    for command in ("show", "delete"):
+        again = run("recordings", command, recorded, *_open(server))
+        again.assert_one_sentence("404", "recording not found")

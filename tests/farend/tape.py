@@ -55,6 +55,9 @@ class TapeLeg:
     def now(self) -> int:
         return self.clock
 
+    def sent_at(self, position: int) -> int:
+        return position
+
     def end(self) -> int:
         return max(self.clock, self.placed)
 
@@ -120,6 +123,10 @@ class Paper:
         self.samples: NDArray[np.int16] = np.zeros(80_000, np.int16)
         self.writes: list[tuple[int, int]] = []
         self.fault: Exception | None = None
+        self.notes = b""
+
+    def note(self, spans: bytes) -> None:
+        self.notes += spans
 
     def write(self, position: int, samples: NDArray[np.int16]) -> None:
         self.samples[position : position + samples.size] = samples

@@ -25,6 +25,7 @@ from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.resource import Direction as Side
 from mediaserver.rtp.dtmf import event_packets
 from mediaserver.rtp.packet import build_packet
+from mediaserver.rtp.rtcp import Reception, Reporter
 from mediaserver.sdp.codec import PCMU
 from mediaserver.sdp.negotiation import AudioSession, Direction
 
@@ -234,6 +235,24 @@ async def test_reports_are_exchanged(engine: MediaEngine) -> None:
         report = far.rtcp.recv(2048)
         assert report[1] == 201
         assert struct.unpack(">I", report[8:12])[0] == 1
+
+
+async def test_what_the_far_end_reports_is_part_of_the_statistics(engine: MediaEngine) -> None:
+    with peer() as far:
+        leg = engine.open_leg()
+        leg.connect(far.session, "127.0.0.1")
+        far.send(leg, noise(0.1))
+        await until(lambda: leg.statistics().packets_received == 5)
+        assert leg.statistics().far_end is None
+        other = Reporter(77, "x", 8000, lambda: 1.0)
+        ssrc = int(engine.senders.ssrc[leg.slot])
+        heard = Reception(ssrc=ssrc, top=99, base=0, received=75, jitter=0.002)
+        report = other.report(1.0, 1_700_000_000.0, heard, None)
+        far.rtcp.sendto(report, ("127.0.0.1", leg.pair.port + 1))
+        await until(lambda: leg.statistics().far_end is not None)
+        told = leg.statistics().far_end
+        assert told is not None
+        assert (told.fraction_lost, told.packets_lost, told.jitter) == (0.25, 25, 0.002)
 
 
 @pytest.mark.parametrize("abuse", [b"\x80\xc9\x00\x00", b"\x80\xc8\xff\xff" + b"\0" * 2000])

@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 from farend.tape import Desk, Paper
 from mediaserver.audio.g711 import ALAW_DECODE, ULAW_DECODE
-from mediaserver.net.tapes import PATIENCE, Tapes
+from mediaserver.net.tapes import NOTE_EVERY, PATIENCE, Tapes
 from mediaserver.recording.resource import Direction
 from mediaserver.rtp.packet import PacketBatch, build_packet, parse_batch
 from mediaserver.rtp.ring import BLOCK, RING
 from mediaserver.rtp.sender import Frames
-from mediaserver.rtp.timeline import Kind, Timelines
+from mediaserver.rtp.skew import NOTES, read_leads
+from mediaserver.rtp.spans import Kind, unpack
+from mediaserver.rtp.timeline import Kind as Law
+from mediaserver.rtp.timeline import Timelines
 
 SLOTS = np.arange(3)
 TURN = 0.1
@@ -23,7 +26,7 @@ class Studio:
     """Three legs whose packets a test makes, and their journals."""
 
     def __init__(self) -> None:
-        self.lines = Timelines(3, {Kind.ULAW: ULAW_DECODE, Kind.ALAW: ALAW_DECODE})
+        self.lines = Timelines(3, {Law.ULAW: ULAW_DECODE, Law.ALAW: ALAW_DECODE})
         self.desk = Desk()
         self.clip: NDArray[np.int16] = np.arange(1, 30_001).astype(np.int16)
         self.tapes = Tapes(self.lines, self.desk, lambda _, a, b: self.clip[a:b], 3)
@@ -31,7 +34,7 @@ class Studio:
         self.said: list[NDArray[np.int16]] = [np.zeros(0, np.int16)] * 3
         self.sequences = [0, 0, 0]
         for slot in range(3):
-            self.lines.open(slot, {0: Kind.ULAW}, self.now)
+            self.lines.open(slot, {0: Law.ULAW}, self.now)
             self.tapes.open(slot)
         self.heard: list[Paper] = []
         self.sent: list[Paper] = []
@@ -186,6 +189,37 @@ def test_after_a_recording_nothing_more_is_written(studio: Studio) -> None:
     assert sum(size for _, size in studio.heard[0].writes) == 800
 
 
+def test_what_is_lost_is_noted_beside_the_audio_of_legs_that_are_kept(studio: Studio) -> None:
+    studio.speak(5)
+    studio.speak(5, skip=2)
+    studio.keep(since=12 * 160)
+    for number in range(30):
+        studio.speak(5, skip=number % 3 == 0)
+        studio.turn()
+        # No leg's notes wait for much longer than NOTE_EVERY.
+        noted = unpack(studio.heard[1].notes)
+        assert len(noted) >= max(0, (number - 15) // 3)
+    studio.tapes.catch_up(0, studio.now)
+    noted = unpack(studio.heard[0].notes)
+    assert noted.tolist() == [
+        [Kind.LOST, start, start + 160] for start in range(12 * 160, 172 * 160, 16 * 160)
+    ]
+    assert len(studio.heard[0].notes) > 0
+    studio.tapes.stop(1)
+    studio.speak(5, skip=1)
+    studio.turn(2 * NOTE_EVERY)
+    assert len(unpack(studio.heard[1].notes)) <= 10
+
+
+def test_of_a_clean_leg_nothing_is_noted(studio: Studio) -> None:
+    studio.keep()
+    for _ in range(30):
+        studio.speak(5)
+        studio.turn()
+    studio.tapes.catch_up(0, studio.now)
+    assert studio.heard[0].notes == b""
+
+
 def frames(number: int, offset: int, due: float, size: int = 160) -> Frames:
     return Frames(
         SLOTS[:1], np.zeros((1, 12), np.uint8), np.array([offset]), np.array([size]),
@@ -223,3 +257,62 @@ def test_of_a_prompt_that_began_before_the_recording_the_rest_is_kept(studio: St
     samples = studio.sent[0].samples
     assert not samples[:200].any()
     assert np.array_equal(samples[200:320], studio.clip[200:320])
+
+
+def part(studio: Studio, lead: int, seconds: int = 75) -> None:
+    """Let the line of the first leg run ahead of the clock, and measure that for a while."""
+    for second in range(seconds):
+        clock = np.array([second * 8000])
+        studio.lines.leads.measure(SLOTS[:1], clock + lead, clock)
+
+
+def test_how_far_the_clocks_have_parted_is_noted_once_a_minute(studio: Studio) -> None:
+    studio.keep()
+    part(studio, 40)
+    studio.turn()
+    noted = read_leads(unpack(studio.heard[0].notes))
+    assert len(noted) >= NOTES
+    assert set(noted[:, 1].tolist()) == {40}
+    assert studio.heard[1].notes == b""
+
+
+def test_how_far_they_have_parted_is_on_disk_when_a_recording_ends(studio: Studio) -> None:
+    studio.keep()
+    part(studio, 40, seconds=25)
+    studio.turn()
+    assert studio.heard[0].notes == b""
+    studio.tapes.catch_up(0, studio.now)
+    assert read_leads(unpack(studio.heard[0].notes))[:, 1].tolist() == [40, 40]
+
+
+@pytest.mark.parametrize("lead", [2000, -2000])
+def test_once_the_clocks_have_parted_a_recording_still_begins_now(
+    lead: int, studio: Studio
+) -> None:
+    """Nothing is kept that was sent before, and nothing is left out that is sent afterwards."""
+    part(studio, lead)
+    studio.now = 101.0
+    since = studio.lines.present(0, studio.now)
+    assert since == 8000 + lead
+    studio.keep(since)
+    studio.tapes.sent(frames(0, 0, 100.99))
+    studio.tapes.sent(frames(1, 160, 101.01))
+    studio.tapes.catch_up(0, studio.now)
+    samples = studio.sent[0].samples
+    assert not samples[:8000].any()
+    assert np.array_equal(samples[8000:8240], studio.clip[80:320])
+
+
+def test_what_was_sent_before_a_pause_does_not_come_back_when_the_clocks_part(
+    studio: Studio,
+) -> None:
+    """A journal begins where it began: nothing lies before that, whatever is known by now."""
+    studio.keep(since=8000)
+    studio.tapes.stop(0)
+    part(studio, 2000)
+    studio.tapes.start(0, studio.heard[0], studio.sent[0], 8000, studio.now)
+    studio.tapes.sent(frames(0, 0, 100.99))
+    studio.tapes.catch_up(0, studio.now)
+    samples = studio.sent[0].samples
+    assert not samples[:8000].any()
+    assert np.array_equal(samples[8000:8080], studio.clip[80:160])

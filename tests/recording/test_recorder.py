@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from mediaserver.audio.fade import FADE_FRAMES, FADE_LEAD
 from mediaserver.audio.vad import ONSET_FRAMES, SpeechDetector, vad_setting
 from mediaserver.recording.recorder import REACH, Recorder, Stop, StopRules
 from mediaserver.recording.states import StopReason
@@ -337,8 +338,10 @@ def _by_the_book(rules: StopRules, samples: NDArray[np.int16]) -> Stop | None:
         fade = 0
         if (n + 1) * FRAME + silence <= len(samples):
             known = SpeechDetector(vad_setting(rules.input_sensitivity), RATE)
-            known.listen(samples[: ((n + 1) * FRAME + silence) // FRAME * FRAME])
-            fade = round(known.fade(n + 1, silence // FRAME) * FRAME)
+            ahead = min(silence // FRAME, FADE_FRAMES)
+            known.listen(samples[: (n + 1 + ahead) * FRAME])
+            after = samples[(n + 1 - FADE_LEAD) * FRAME : (n + 1 + ahead) * FRAME]
+            fade = round(known.fade(n + 1, after) * FRAME)
         due = (n + 1) * FRAME + fade + silence
         reason = StopReason.END_SILENCE
     if due <= min(limit, len(samples)):

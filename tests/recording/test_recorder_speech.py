@@ -1,4 +1,7 @@
-"""Real speech: its end is found, clicks and noise are not taken for it."""
+"""Real speech: its end is found, clicks, noise and tones are not taken for it.
+
+Where speech ends, and how loud it is beside the noise, is told by `farend.active_level`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from farend.active_level import active_power, spoken
 from mediaserver.audio.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
+from mediaserver.audio.tones import sine
 from mediaserver.recording.recorder import Recorder, Stop, StopRules
 from mediaserver.recording.states import StopReason
 
@@ -24,17 +29,11 @@ Noise = Callable[[int, np.random.Generator, tuple[Path, ...]], NDArray[np.float6
 """Makes so many samples of a noise, of any level; speech for those that are made of it."""
 
 
-def _trimmed(path: Path) -> NDArray[np.float64]:
-    """Return a clean file's speech: from its first to its last 10 ms within 35 dB of its loudest.
-
-    That is the truth measured against; speech that is softer still belongs to no word.
-    """
+def _speech(path: Path) -> NDArray[np.float64]:
+    """Return a clean file's speech, from its first to its last audible sound."""
     with wave.open(str(path)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float64)
-    blocks = samples[: len(samples) // 80 * 80].reshape(-1, 80)
-    power = (blocks**2).mean(axis=1)
-    loud = np.flatnonzero(power > power.max() * 10**-3.5)
-    return samples[80 * loud[0] : 80 * (loud[-1] + 1)]
+    return spoken(samples)
 
 
 def _prompts(files: tuple[Path, ...], begin: int = 0) -> list[Path]:
@@ -75,8 +74,8 @@ def _babble(
     for _ in range(8):
         talk, pitch = [np.zeros(0)], rng.uniform(0.75, 1.2)
         while sum(map(len, talk)) < count + RATE:
-            speech = _trimmed(files[rng.integers(len(files))])
-            speech = speech / np.sqrt((speech**2).mean())
+            speech = _speech(files[rng.integers(len(files))])
+            speech = speech / np.sqrt(active_power(speech))
             talk.append(
                 np.interp(np.arange(0, len(speech) - 1, pitch), np.arange(len(speech)), speech)
             )
@@ -104,7 +103,7 @@ def _placed(
     line = np.concatenate([np.zeros(LEAD), speech, np.zeros(TAIL)])
     if noise:
         sound = NOISES[noise](len(line), rng, files)
-        line += sound * np.sqrt((speech**2).mean() / 10 ** (snr / 10) / (sound**2).mean())
+        line += sound * np.sqrt(active_power(speech) / 10 ** (snr / 10) / (sound**2).mean())
     return np.clip(np.round(line), -32768, 32767).astype(np.int16)
 
 
@@ -113,14 +112,19 @@ def _stop(rules: StopRules, line: NDArray[np.int16], rate: int = RATE) -> Stop |
 
 
 def _errors(
-    files: tuple[Path, ...], noise: str = "", snr: float = 0.0, gain_db: float = 0.0, law: str = ""
+    files: tuple[Path, ...],
+    noise: str = "",
+    snr: float = 0.0,
+    gain_db: float = 0.0,
+    law: str = "",
+    crowd: tuple[Path, ...] = (),
 ) -> NDArray[np.float64]:
     """Return for each file how late the end of speech was found, in seconds."""
     rng = np.random.default_rng(7)
     errors = []
     for path in _prompts(files):
-        speech = _trimmed(path) * 10 ** (gain_db / 20)
-        line = _placed(speech, noise, snr, rng, files)
+        speech = _speech(path) * 10 ** (gain_db / 20)
+        line = _placed(speech, noise, snr, rng, crowd or files)
         if law == "ulaw":
             line = decode_ulaw(encode_ulaw(line))
         elif law == "alaw":
@@ -161,6 +165,54 @@ def test_the_end_of_speech_is_found_within_120_ms_in_noise(
     assert np.abs(errors).max() <= 0.6
 
 
+@pytest.mark.interop("italian")
+@pytest.mark.parametrize(
+    ("noise", "snr", "within"),
+    [
+        ("", 0.0, 0.98),
+        *((noise, 20.0, 0.95) for noise in NOISES if noise != "babble"),
+        *((noise, 10.0, 0.94) for noise in NOISES if noise != "babble"),
+        ("babble", 20.0, 0.90),
+        ("babble", 10.0, 0.80),
+    ],
+)
+def test_the_end_of_speech_is_found_within_120_ms_whoever_speaks(
+    speech_files: tuple[Path, ...],
+    italian_speech_files: tuple[Path, ...],
+    noise: str,
+    snr: float,
+    within: float,
+) -> None:
+    """Where one voice dies away for a quarter of a second, another ends at once."""
+    errors = _errors(italian_speech_files, noise, snr, law="alaw", crowd=speech_files)
+    assert np.mean(np.abs(errors) <= TOLERANCE) >= within
+    assert abs(np.median(errors)) <= 0.090
+
+
+@pytest.mark.parametrize("snr", [None, 20.0, 10.0])
+def test_a_caller_who_is_as_loud_all_the_time_is_not_cut_off(
+    speech_files: tuple[Path, ...], snr: float | None
+) -> None:
+    """A compressor leaves hardly a pause: what is loud most of the time is no noise for that."""
+    parts = [_levelled(_speech(path)) for path in _prompts(speech_files)[:30]]
+    rng = np.random.default_rng(5)
+    line = _placed(np.concatenate(parts), "" if snr is None else "white", snr or 0.0, rng)
+    stop = _stop(StopRules(initial_timeout=4.0, end_silence_timeout=1.5), line)
+    assert stop is not None
+    assert abs(stop.position / RATE - SILENCE - (len(line) - TAIL) / RATE) <= 0.3
+
+
+def _levelled(speech: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return speech of which every 10 ms that can be heard are as loud, pauses of 60 ms at most."""
+    blocks = speech.reshape(-1, 80)
+    power = (blocks**2).mean(axis=1)
+    heard = power > power.max() * 10**-3.0
+    kept = [n for n in range(len(blocks)) if heard[max(0, n - 5) : n + 1].any()]
+    gain = np.where(heard, 3000 / np.sqrt(power + 1.0), 1.0)
+    levelled: NDArray[np.float64] = (blocks * gain[:, None])[kept].reshape(-1)
+    return levelled
+
+
 @pytest.mark.parametrize("noise", NOISES)
 def test_noise_does_not_hold_a_recording_open(speech_files: tuple[Path, ...], noise: str) -> None:
     """Whatever its level, also when it was loud from the start: the default timeouts pass."""
@@ -181,7 +233,7 @@ def test_a_caller_who_goes_on_speaking_is_not_cut_off(
     """Two minutes of sentences half a second apart, with a timeout of a second and a half."""
     parts = []
     for path in _prompts(speech_files)[:45]:
-        parts += [_trimmed(path), np.zeros(RATE // 2)]
+        parts += [_speech(path), np.zeros(RATE // 2)]
     rng = np.random.default_rng(5)
     line = _placed(np.concatenate(parts), noise, snr, rng, speech_files)
     stop = _stop(StopRules(initial_timeout=4.0, end_silence_timeout=1.5), line)
@@ -189,8 +241,54 @@ def test_a_caller_who_goes_on_speaking_is_not_cut_off(
     assert stop.position >= len(line) - TAIL
 
 
+BUSY: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "busy, Europe": ((425.0,), (0.5, 0.5)),
+    "busy, United Kingdom": ((400.0,), (0.375, 0.375)),
+    "busy, North America": ((480.0, 620.0), (0.5, 0.5)),
+    "reorder, North America": ((480.0, 620.0), (0.25, 0.25)),
+    "congestion, Europe": ((425.0,), (0.2, 0.2)),
+    "ringing, Europe": ((425.0,), (1.0, 4.0)),
+    "ringing, United Kingdom": ((400.0, 450.0), (0.4, 0.2, 0.4, 2.0)),
+}
+"""Tones of a line at which nobody speaks: Hz, and seconds on, off, ..."""
+
+
+@pytest.mark.parametrize("tone", BUSY)
+def test_a_tone_that_comes_and_goes_does_not_hold_a_recording_open(
+    speech_files: tuple[Path, ...], tone: str
+) -> None:
+    """The caller has hung up, and somewhere a switch plays him a busy tone for a minute."""
+    hertz, pattern = BUSY[tone]
+    cycle = [sine(hertz if n % 2 == 0 else (), s, RATE, -16) for n, s in enumerate(pattern)]
+    cadence = np.tile(np.concatenate(cycle), round(60 / sum(pattern))).astype(np.float64)
+    speech = _speech(speech_files[3])
+    rng = np.random.default_rng(8)
+    for gain_db, hiss_dbov in ((0, -96), (-10, -60), (-18, -50)):
+        line = np.concatenate([np.zeros(LEAD), speech, cadence * 10 ** (gain_db / 20)])
+        line += rng.normal(0, 32768 * 10 ** (hiss_dbov / 20), len(line))
+        heard = decode_alaw(encode_alaw(np.clip(np.round(line), -32768, 32767).astype(np.int16)))
+        stop = _stop(StopRules(initial_timeout=4.0, end_silence_timeout=5.0), heard)
+        assert stop is not None
+        assert stop.reason is StopReason.END_SILENCE
+        assert stop.position <= LEAD + len(speech) + 12 * RATE
+
+
+@pytest.mark.parametrize("noise", ["white", "hum"])
+def test_noise_with_lost_packets_does_not_hold_a_recording_open(noise: str) -> None:
+    """One packet in ten is silence; that must not make the rest stand out."""
+    rng = np.random.default_rng(12)
+    sound = NOISES[noise](40 * RATE, rng, ())
+    sound *= 32768 * 10 ** (-35 / 20) / np.sqrt((sound**2).mean())
+    packets = sound.reshape(-1, 160)
+    packets[rng.random(len(packets)) < 0.1] = 0.0
+    line = decode_ulaw(encode_ulaw(sound.astype(np.int16)))
+    stop = _stop(StopRules(initial_timeout=4.0, end_silence_timeout=5.0), line)
+    assert stop is not None
+    assert stop.position <= 12 * RATE
+
+
 def test_noise_before_the_caller_speaks_is_no_speech(speech_files: tuple[Path, ...]) -> None:
-    speech = _trimmed(speech_files[0])
+    speech = _speech(speech_files[0])
     rng = np.random.default_rng(3)
     for snr in (10.0, 20.0, 40.0):
         line = _placed(speech, "white", snr, rng)[:LEAD]
@@ -200,7 +298,7 @@ def test_noise_before_the_caller_speaks_is_no_speech(speech_files: tuple[Path, .
 
 def test_a_caller_who_speaks_at_once_is_heard(speech_files: tuple[Path, ...]) -> None:
     for path in _prompts(speech_files):
-        line = np.concatenate([_trimmed(path), np.zeros(5 * RATE)]).astype(np.int16)
+        line = np.concatenate([_speech(path), np.zeros(5 * RATE)]).astype(np.int16)
         stop = _stop(StopRules(initial_timeout=4.0, end_silence_timeout=1.0), line)
         assert stop is not None
         assert stop.reason is StopReason.END_SILENCE, path

@@ -61,6 +61,16 @@ def test_the_round_trip_is_measured_between_two_reporters() -> None:
     assert here.peer.round_trip == pytest.approx(0.2, abs=0.001)
 
 
+def test_what_the_far_end_reports_of_us_is_told_from_no_report() -> None:
+    here, there = (Reporter(ssrc, "x@y", 8000, lambda: 1.0) for ssrc in (5, 77))
+    stranger = there.report(1.0, WALL, Reception(6, 1, 1, 1, 0.0), None)
+    here.receive(stranger, 1.0, WALL)
+    assert here.peer.reports == 0
+    here.receive(there.report(2.0, WALL, Reception(5, 100, 1, 90, 0.004), None), 2.0, WALL)
+    assert (here.peer.reports, here.peer.lost) == (1, 10)
+    assert here.peer.jitter == pytest.approx(0.004)
+
+
 def test_a_goodbye_is_a_compound_packet_and_ends_nothing(reporter: Reporter) -> None:
     packets = RtcpPacket.parse(reporter.goodbye())
     assert isinstance(packets[-1], RtcpByePacket)

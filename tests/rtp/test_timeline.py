@@ -75,7 +75,7 @@ def test_loss_never_shortens_or_shifts(share: float, talker: Talker, noise: Nois
     there = voice != 0
     assert np.array_equal(voice[there], original[there])
     assert there.sum() == sum(len(p.packet) - 12 for p in kept)
-    assert heard.lines.lost(SLOT) == len(packets) - len(kept)
+    assert heard.lines.counts.lost(SLOT) == len(packets) - len(kept)
 
 
 def test_reordering_and_copies_leave_no_trace(heard: Heard, talker: Talker, noise: Noise) -> None:
@@ -108,7 +108,7 @@ def test_a_packet_beyond_reach_is_counted_and_dropped(
     packets = talker.say(noise(4.0))
     packets[10] = Timed(packets[10].arrival + 2.0, packets[10].packet)
     heard.feed(packets, until=4.5)
-    assert heard.lines.late[SLOT] == 1
+    assert heard.lines.counts.late[SLOT] == 1
     assert heard.voice().size == 4 * 8000
 
 
@@ -117,7 +117,7 @@ def test_sequence_and_timestamp_wrap_unseen(heard: Heard, noise: Noise) -> None:
     talker = Talker(sequence=65_500, timestamp=0xFFFF_FFFF - 8000)
     heard.feed(talker.say(payload), until=4.5)
     assert np.array_equal(heard.voice(), decoded(payload))
-    assert heard.lines.lost(SLOT) == 0
+    assert heard.lines.counts.lost(SLOT) == 0
 
 
 def test_a_new_ssrc_goes_on_where_the_old_one_stopped(heard: Heard, noise: Noise) -> None:
@@ -160,7 +160,7 @@ def test_a_sequence_restart_is_no_loss(heard: Heard, talker: Talker, noise: Nois
     packets += talker.say(payload[16000:])
     heard.feed(packets, until=4.5)
     assert np.array_equal(heard.voice(), decoded(payload))
-    assert heard.lines.lost(SLOT) == 0
+    assert heard.lines.counts.lost(SLOT) == 0
 
 
 def test_three_seconds_of_dtx_are_three_seconds_of_silence(

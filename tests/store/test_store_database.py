@@ -33,9 +33,12 @@ async def test_the_writer_flushes_every_commit_and_readers_cannot_write(
     with database._engine.connect() as connection:
         pragmas = [
             connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            for name in (
+                *("journal_mode", "synchronous", "foreign_keys", "busy_timeout"),
+                "secure_delete",
+            )
         ]
-    assert pragmas == ["wal", 2, 1, 5000]
+    assert pragmas == ["wal", 2, 1, 5000, 1]
     with pytest.raises(StoreUnavailable, match="read-only"):
         await database.read(text("DELETE FROM recordings"))
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from farend.scarcity import file_size_limit, no_descriptor_left, small_disk
 from mediaserver.errors import LocalError
-from mediaserver.recording.journal import HEADER_SIZE, open_journal
+from mediaserver.recording.journal import HEADER_SIZE, NOTES, open_journal
 from mediaserver.recording.resource import Direction
 from mediaserver.store import journals as subject
 from mediaserver.store.batch_write import Lane, ListLane, SingleLane, Writes
@@ -435,3 +435,36 @@ def test_the_thread_ends_when_everything_queued_is_written(
     closing.join()
     assert np.array_equal(content(tmp_path, "0"), np.concatenate([rows[0], rows[1]]))
     assert np.array_equal(content(tmp_path, "1"), rows[1])
+
+
+async def test_notes_are_appended_beside_the_journal_in_their_order(
+    writer: JournalWriter, tmp_path: Path
+) -> None:
+    one, other = create(writer, "one"), create(writer, "other")
+    for number in range(50):
+        one.note(bytes([number]) * 24)
+    await one.flushed()
+    path = tmp_path / "journals" / "one" / NOTES
+    assert path.read_bytes() == b"".join(bytes([number]) * 24 for number in range(50))
+    assert not (tmp_path / "journals" / "other" / NOTES).exists()
+    await other.close()
+    await one.close()
+    one.note(b"too late")
+    await writer.barrier()
+    assert len(path.read_bytes()) == 50 * 24
+
+
+async def test_notes_that_cannot_be_written_whole_are_no_fault_and_leave_no_half_record(
+    writer: JournalWriter, tmp_path: Path
+) -> None:
+    file = create(writer, "leg")
+    file.write(FIRST, noise(10))
+    file.note(b"1" * 24)
+    await file.flushed()
+    with file_size_limit(HEADER_SIZE):
+        file.note(b"2" * 8192)
+        await file.flushed()
+    file.note(b"3" * 24)
+    await file.flushed()
+    notes = (tmp_path / "journals" / "leg" / NOTES).read_bytes()
+    assert notes[:48] == b"1" * 24 + b"3" * 24

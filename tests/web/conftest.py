@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -15,28 +16,39 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from mediaserver.recording.announcement import Announcement
+from farend.control import Control
+from mediaserver.calls.growing import GrowingRecordings, Running
+from mediaserver.calls.rendition import Renditions
+from mediaserver.recording.announcement import Announcement, Kind
+from mediaserver.recording.journal import open_journal
+from mediaserver.recording.render import render
+from mediaserver.recording.rendering import Rendered, RenderJob
 from mediaserver.recording.resource import Audio, Direction, Format, Recording, Source, Span
 from mediaserver.recording.states import State
 from mediaserver.store.database import Database
+from mediaserver.store.erase import Eraser
 from mediaserver.store.files import Files
+from mediaserver.store.journal_folders import JournalFolders
 from mediaserver.store.outbox import Outbox
 from mediaserver.store.recordings import Recordings
-from mediaserver.web.auth import GET, LIST, ApiKey, ApiKeys
+from mediaserver.web.auth import DELETE, GET, LIST, ApiKey, ApiKeys
 from mediaserver.web.connection import ServerLimits
 from mediaserver.web.delivery import Delivery
 from mediaserver.web.health import Health
+from mediaserver.web.manner import ready_manner, status_manner
 from mediaserver.web.outbound import OutboundGuard, Poster
 from mediaserver.web.schedule import DEFAULT_DELAYS, Schedule
 from mediaserver.web.server import Deps, WebServer, build_app
-from mediaserver.web.signatures import Signer
+from mediaserver.web.signatures import EnfonicaSigner, Signer
 
 PROJECT = "00000000-0000-4000-8000-000000000001"
 DAWN = 1_700_000_000_000_000
 LOOPBACK = ip_network("127.0.0.0/8")
 SIGNING_KEY = "PSKtest1234567890abcdef"
+ENFONICA_KEY = bytes(range(64))
 
 ALL, LISTER, GETTER = "key-for-everything", "key-that-lists", "key-that-gets"
+DELETER = "key-that-deletes"
 
 
 class StillClock:
@@ -161,13 +173,66 @@ class Api:
 
 
 @pytest.fixture
+def control() -> Control:
+    return Control(PROJECT, DAWN)
+
+
+@pytest.fixture
+def running() -> dict[str, Running]:
+    """Recordings in progress, by id."""
+    return {}
+
+
+class InProcess:
+    """Renders in this process, once a test lets it."""
+
+    def __init__(self) -> None:
+        self.jobs: list[RenderJob] = []
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
+        self._asked = asyncio.Event()
+
+    def start(self) -> None: ...
+
+    async def until_asked(self, times: int) -> None:
+        """Return once there have been so many jobs."""
+        async with asyncio.timeout(10):
+            while len(self.jobs) < times:
+                self._asked.clear()
+                await self._asked.wait()
+
+    async def render(self, job: RenderJob) -> Rendered:
+        self.jobs.append(job)
+        self._asked.set()
+        await self.may_go_on.wait()
+        return await asyncio.to_thread(render, job)
+
+
+@pytest.fixture
+def renderer() -> InProcess:
+    return InProcess()
+
+
+def last_position(data_dir: Path, folder: str) -> int:
+    """Return where a journal of what was heard ends."""
+    with open_journal(data_dir / folder / "speak.journal") as journal:
+        return journal.end
+
+
+@pytest.fixture
 def limits() -> ServerLimits:
     return ServerLimits()
 
 
 @pytest.fixture
 async def api(
-    tmp_path: Path, database: Database, clock: StillClock, limits: ServerLimits
+    tmp_path: Path,
+    database: Database,
+    clock: StillClock,
+    limits: ServerLimits,
+    control: Control,
+    running: dict[str, Running],
+    renderer: InProcess,
 ) -> AsyncIterator[Api]:
     recordings = Recordings(database)
     server = WebServer("127.0.0.1", 0, limits)
@@ -183,10 +248,29 @@ async def api(
                     ALL,
                     ApiKey(LISTER, frozenset({LIST})),
                     ApiKey(GETTER, frozenset({GET})),
+                    ApiKey(DELETER, frozenset({DELETE}), "api_keys[3]"),
                 ]
             ),
             recordings=recordings,
+            eraser=Eraser(
+                database,
+                Files(tmp_path),
+                JournalFolders(tmp_path),
+                clock,
+                in_use=dict,
+                is_rendering=lambda _: False,
+            ),
             files=Files(tmp_path),
+            growing=GrowingRecordings(running, partial(last_position, tmp_path), str(tmp_path)),
+            renditions=Renditions(
+                recordings,
+                renderer,
+                Files(tmp_path),
+                partial(last_position, tmp_path),
+                data_dir=str(tmp_path),
+                sample_rate=None,
+            ),
+            calls=control,
             health=lambda: holder[0].health,
             clock=clock,
         )
@@ -320,8 +404,10 @@ async def deliver(
             delivery = Delivery(
                 queue or outbox,
                 poster,
-                Signer(SIGNING_KEY),
-                Schedule(delays, lambda: 0.5),
+                {
+                    Kind.STATUS: status_manner(Signer(SIGNING_KEY), Schedule(delays, lambda: 0.5)),
+                    Kind.READY: ready_manner(EnfonicaSigner(ENFONICA_KEY)),
+                },
                 clock,
                 seconds,
             )

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from mediaserver.recording.resource import Format, Recording
+from mediaserver.recording.resource import Audio, Direction, Format, Recording
 from mediaserver.web import downloads
 from mediaserver.web.links import Links, download_url
 from mediaserver.web.ranges import RangeError, Stretch, choose_stretch, matches_etag
@@ -216,9 +216,13 @@ async def test_a_link_altered_anywhere_opens_nothing(
         {**given, "expires": "+" + given["expires"]},
         {**given, "expires": "é"},
         {**given, "format": "mp3"},
+        {**given, "rendition": "1"},
+        {**given, "rendition": "00"},
+        {**given, "format": "wav%0A0", "rendition": given["expires"], "expires": ""},
         {key: value for key, value in given.items() if key != "signature"},
         {key: value for key, value in given.items() if key != "expires"},
         {key: value for key, value in given.items() if key != "format"},
+        {key: value for key, value in given.items() if key != "rendition"},
     ]
     for changed in queries:
         altered = path + "?" + "&".join(f"{key}={value}" for key, value in changed.items())
@@ -229,22 +233,78 @@ async def test_a_link_altered_anywhere_opens_nothing(
     assert (await api.ask(f"{link}&x=1", key=None))[0] == 400
 
 
+async def test_each_rendition_has_a_file_and_a_link_of_its_own(
+    api: Any, finished: Finished, tmp_path: Path
+) -> None:
+    recording, content = finished(1)
+    (wav,) = recording.audio
+    files = [wav]
+    for rendition, format in [(1, Format.MP3), (2, Format.MP3), (2, Format.WAV)]:
+        path = f"recordings/{recording.id}-{rendition}.{format}"
+        (tmp_path / path).write_bytes(f"{rendition} {format}".encode())
+        files.append(
+            replace(
+                wav,
+                format=format,
+                rendition=rendition,
+                path=path,
+                sha256=f"{rendition}{format}",
+                direction=Direction.LISTEN,
+            )
+        )
+    recording = replace(recording, audio=tuple(files))
+    await api.recordings.add(recording)
+    _, _, body = await api.ask(f"/v1beta1/projects/{PROJECT}/calls/-/recordings/{recording.id}")
+    got = []
+    for shown in body["audio"]:
+        parts = urlsplit(shown["uri"])
+        status, headers, sent = await api.ask(f"{parts.path}?{parts.query}", key=None)
+        assert status == 200
+        got.append((sent, headers["Content-Disposition"].partition("filename=")[2]))
+    assert got == [
+        (content, f'"{recording.id}.wav"'),
+        (b"1 mp3", f'"{recording.id}-1.mp3"'),
+        (b"2 mp3", f'"{recording.id}-2.mp3"'),
+        (b"2 wav", f'"{recording.id}-2.wav"'),
+    ]
+    for query, expected in [
+        ("?rendition=0", content),
+        ("?rendition=1", b"1 mp3"),
+        ("?rendition=2", b"2 wav"),
+        ("?rendition=2&format=mp3", b"2 mp3"),
+    ]:
+        assert (await api.ask(path_of(recording) + query))[2] == expected, query
+    for query, status in [
+        ("?rendition=3", 404),
+        ("?rendition=1&format=wav", 404),
+        ("?format=mp3", 404),
+        ("?rendition=-1", 400),
+        ("?rendition=one", 400),
+        ("?rendition=" + "9" * 5000, 400),
+        ("?rendition=%D9%A3", 400),
+    ]:
+        assert (await api.ask(path_of(recording) + query))[0] == status, query
+
+
 def test_a_callback_signature_opens_no_download(clock: Any) -> None:
     import hashlib
     import hmac
 
     links = Links("http://h", "key", clock)
     expires = str(int(clock.now) + 60)
-    message = f"GET\n/api/v1/recordings/r/download\nwav\n{expires}"
+    message = f"GET\n/api/v1/recordings/r/download\nwav\n0\n{expires}"
     forged = hmac.new(b"key", message.encode(), hashlib.sha256).hexdigest()
-    assert not links.opens("r", "wav", expires, forged)
+    assert not links.opens("r", "wav", "0", expires, forged)
 
 
 def test_links_begin_with_the_public_url(clock: Any) -> None:
     assert download_url("https://m.example/voice/", "r") == (
         "https://m.example/voice/api/v1/recordings/r/download"
     )
-    signed = Links("https://m.example/voice", "key", clock).signed("r", Format.MP3)
+    audio = Audio(
+        format=Format.MP3, path="r.mp3", size_bytes=1, sample_rate=8000, channels=1, sha256=""
+    )
+    signed = Links("https://m.example/voice", "key", clock).signed("r", audio)
     assert signed.startswith("https://m.example/voice/api/v1/recordings/r/download?format=mp3&")
 
 

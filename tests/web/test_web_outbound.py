@@ -427,7 +427,7 @@ class TestRedirects:
         first.answer = self.to(second.url(), 307)
         guard = OutboundGuard([LOOPBACK])
         poster = Poster(guard)
-        reply = await poster.post(Target.parse(first.url()), b"{}", {}, 3)
+        reply = await poster.post(Target.parse(first.url()), b"{}", lambda target: {}, 3)
         await poster.close()
         await guard.close()
         assert reply.status == 307

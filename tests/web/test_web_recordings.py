@@ -48,6 +48,23 @@ async def test_a_recording_is_shown_field_by_field_as_the_contract_has_it(
         ],
         "startTime": "2023-11-14T22:13:21.120Z",
         "createTime": "2023-11-14T22:13:21.001Z",
+        "x-mediaserver": {
+            "controlId": "control",
+            "direction": "speak",
+            "recovered": False,
+            "pauses": [],
+            "audio": [
+                {
+                    "rendition": 0,
+                    "format": "wav",
+                    "direction": "speak",
+                    "channelCount": 1,
+                    "trimmed": False,
+                    "duration": "12.340s",
+                }
+            ],
+            "sequence": 0,
+        },
     }
 
 

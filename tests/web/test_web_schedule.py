@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mediaserver.web.schedule import DEFAULT_DELAYS, Schedule, read_retry_after
+from mediaserver.web.schedule import DEFAULT_DELAYS, READY_DELAYS, Schedule, read_retry_after
 
 NOW = 1_700_000_000.0
 
@@ -16,6 +16,12 @@ def test_the_default_schedule_tries_sixteen_times_in_nineteen_hours() -> None:
 def test_delays_grow_and_end() -> None:
     schedule = Schedule((1.0, 5.0), lambda: 0.5)
     assert [schedule.delay(failures) for failures in (1, 2, 3)] == [1.0, 5.0, None]
+
+
+def test_recording_ready_is_tried_eight_times_more_to_the_letter() -> None:
+    schedule = Schedule(READY_DELAYS, random=None)
+    delays = [schedule.delay(failures) for failures in range(1, 10)]
+    assert delays == [1, 2, 4, 8, 60, 1800, 3600, 7200, None]
 
 
 @pytest.mark.parametrize(("chance", "delay"), [(0.0, 8.0), (0.5, 10.0), (1.0, 12.0)])

@@ -36,7 +36,7 @@ def active_power(wave: Wave) -> float:
     decay = np.exp(-1.0 / (RATE * TIME_CONSTANT))
     reach = np.arange(round(0.4 * RATE))
     response = (1.0 - decay) ** 2 * (reach + 1) * decay**reach  # two smoothings, one by one
-    size = len(wave) + len(reach)
+    size = 1 << (len(wave) + len(reach)).bit_length()  # a length that transforms fast
     envelope = np.fft.irfft(np.fft.rfft(np.abs(wave), size) * np.fft.rfft(response, size), size)
     energy, hangover = float(wave @ wave), round(HANGOVER * RATE)
     levels = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,19 @@ Noise = Callable[[int, np.random.Generator, tuple[Path, ...]], NDArray[np.float6
 """Makes so many samples of a noise, of any level; speech for those that are made of it."""
 
 
+@cache
 def _speech(path: Path) -> NDArray[np.float64]:
     """Return a clean file's speech, from its first to its last audible sound."""
     with wave.open(str(path)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float64)
     return spoken(samples)
+
+
+@cache
+def _loud(path: Path) -> NDArray[np.float64]:
+    """Return a file's speech at an active level of 1."""
+    speech = _speech(path)
+    return speech / np.sqrt(active_power(speech))
 
 
 def _prompts(files: tuple[Path, ...], begin: int = 0) -> list[Path]:
@@ -74,8 +83,7 @@ def _babble(
     for _ in range(8):
         talk, pitch = [np.zeros(0)], rng.uniform(0.75, 1.2)
         while sum(map(len, talk)) < count + RATE:
-            speech = _speech(files[rng.integers(len(files))])
-            speech = speech / np.sqrt(active_power(speech))
+            speech = _loud(files[rng.integers(len(files))])
             talk.append(
                 np.interp(np.arange(0, len(speech) - 1, pitch), np.arange(len(speech)), speech)
             )
@@ -259,7 +267,9 @@ def test_a_tone_that_comes_and_goes_does_not_hold_a_recording_open(
 ) -> None:
     """The caller has hung up, and somewhere a switch plays him a busy tone for a minute."""
     hertz, pattern = BUSY[tone]
-    cycle = [sine(hertz if n % 2 == 0 else (), s, RATE, -16) for n, s in enumerate(pattern)]
+    cycle = [
+        sine(hertz, seconds, RATE, -16 if n % 2 == 0 else -150) for n, seconds in enumerate(pattern)
+    ]
     cadence = np.tile(np.concatenate(cycle), round(60 / sum(pattern))).astype(np.float64)
     speech = _speech(speech_files[3])
     rng = np.random.default_rng(8)

@@ -10,7 +10,17 @@ import pytest
 from sqlalchemy.dialects import sqlite
 
 from mediaserver.errors import LocalError, PeerError
-from mediaserver.recording.resource import Audio, Direction, Format, Recording, Source, Span
+from mediaserver.recording.resource import (
+    Audio,
+    Direction,
+    Format,
+    Pause,
+    PauseBehavior,
+    PostProcessing,
+    Recording,
+    Source,
+    Span,
+)
 from mediaserver.recording.states import ErrorCode, State, StopReason
 from mediaserver.store.database import FILE_NAME, Database
 from mediaserver.store.page_token import MAX_TOKEN, Position
@@ -54,8 +64,21 @@ _FULL = {
             sample_rate=48000,
             channels=2,
             sha256="ff" * 32,
+            rendition=3,
+            direction=Direction.LISTEN,
+            trimmed=True,
+            duration_us=2**53 + 9,
         ),
     ),
+    "pauses": (
+        Pause(start=2**40 + 1, end=2**40 + 2, behavior=PauseBehavior.SKIP),
+        Pause(start=2**40 + 3, behavior=PauseBehavior.SILENCE),
+    ),
+    "post_processing": (PostProcessing.TRIM_SILENCE,),
+    "ready_uri": "https://user:word@application.example/ready",
+    "recovered": True,
+    "expires_at": 2**53 + 11,
+    "account": {"milliseconds": {"speech": 1}},
     "sequence": 4,
 }
 

@@ -1,0 +1,120 @@
+"""How a voice fades into a line's noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mediaserver.audio.fade import FADE_LEAD, FADE_LEAST, GAP, HIDDEN_LONGEST, SYLLABLE_GAP, fade
+
+FRAME = 160
+LOUDEST = FRAME * 32768.0**2 * 10**-1.5
+FLOOR = FRAME * 32768.0**2 * 10**-5.5
+
+
+def _hiss(frames: int, dbov: float, seed: int = 1) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(0, 32768 * 10 ** (dbov / 20), frames * FRAME)
+
+
+def _buzz(frames: int, dbov: float) -> NDArray[np.float64]:
+    """Return a vowel, of a kind: harmonics of 125 Hz, the softer the higher."""
+    time = np.arange(frames * FRAME) / 8000
+    buzz = sum((np.sin(250 * np.pi * n * time + n) / n for n in range(1, 25)), start=0 * time)
+    loud: NDArray[np.float64] = buzz * 32768 * 10 ** (dbov / 20) / np.sqrt((buzz**2).mean())
+    return loud
+
+
+def _fade(wave: NDArray[np.float64], floor: float = FLOOR) -> float:
+    samples = np.clip(np.round(wave), -32768, 32767).astype(np.int16)
+    return fade(samples, FRAME, LOUDEST, floor)
+
+
+def _line(noise: NDArray[np.float64], *sounds: tuple[int, NDArray[np.float64]]) -> float:
+    """Return the fade of a loud voice before, and sounds from a frame on, in noise."""
+    line = noise.copy()
+    for at, sound in ((-FADE_LEAD, _buzz(FADE_LEAD, -15)), *sounds):
+        begin = (FADE_LEAD + at) * FRAME
+        line[begin : begin + len(sound)] += sound
+    return _fade(line)
+
+
+NOISE = _hiss(77, -35)
+
+
+def _dying(db_per_frame: float, frames: int = 60) -> NDArray[np.float64]:
+    return _buzz(frames, -15) * 10 ** (-np.arange(frames * FRAME) / FRAME * db_per_frame / 20)
+
+
+def test_a_voice_that_dies_away_is_followed_to_its_end_however_loud_the_noise() -> None:
+    """At 2 dB a frame it is over after some 16, 31 dB below its loudest."""
+    for dbov in (-90, -60, -50, -40, -35, -30):
+        assert _line(_hiss(77, dbov, 5), (0, _dying(2.0))) == pytest.approx(16, abs=4)
+
+
+def test_a_sound_is_found_where_it_differs_from_the_noise() -> None:
+    """A sibilant in a rumble, and a hum in hiss, each at a tenth of the noise's power."""
+    time = np.arange(77 * FRAME) / 8000
+    rumble = sum((np.sin(2 * np.pi * f * time + f) for f in (130.0, 161.0, 192.0)), start=0 * time)
+    rumble *= 32768 * 10 ** (-35 / 20) / np.sqrt((rumble**2).mean())
+    sibilant = np.diff(_hiss(12, -48), prepend=0.0)
+    assert _line(rumble + _hiss(77, -75), (0, sibilant)) == pytest.approx(12, abs=3)
+    hum = np.sin(2 * np.pi * 250 * time[: 12 * FRAME]) * 32768 * 10 ** (-45 / 20) * 2**0.5
+    assert _line(NOISE, (0, hum)) == pytest.approx(12, abs=HIDDEN_LONGEST + 2)
+
+
+def test_on_a_quiet_line_a_voice_ends_where_it_was_last_loud() -> None:
+    assert _line(np.zeros(77 * FRAME)) <= 1
+    assert _line(_hiss(77, -75)) <= 1
+    # What is softer than the floor, or far below the voice, is none.
+    assert _line(np.zeros(77 * FRAME), (0, _buzz(20, -57))) <= 1
+    assert _line(np.zeros(77 * FRAME), (0, _buzz(20, -52))) <= 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_steady_noise_after_a_voice_is_no_fading_voice(seed: int) -> None:
+    assert _line(_hiss(77, -35, seed)) <= HIDDEN_LONGEST + 2
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_noise_that_goes_up_and_down_is_no_fading_voice(seed: int) -> None:
+    swell = 10 ** (np.random.default_rng(seed).normal(0, 2, 77) / 20)
+    assert _line(_hiss(77, -35, seed) * np.repeat(swell, FRAME)) <= HIDDEN_LONGEST + 6
+
+
+def test_a_pause_within_a_word_may_lie_before_its_end() -> None:
+    last = _buzz(6, -25)
+    assert _line(NOISE, (GAP - 2, last)) == pytest.approx(GAP + 4, abs=HIDDEN_LONGEST)
+    assert _line(NOISE, (SYLLABLE_GAP - 2, last)) == pytest.approx(
+        SYLLABLE_GAP + 4, abs=HIDDEN_LONGEST
+    )
+    assert _line(NOISE, (SYLLABLE_GAP + 4, last)) <= HIDDEN_LONGEST + 2
+
+
+def test_a_click_after_a_longer_pause_is_no_syllable() -> None:
+    click = np.zeros(FRAME)
+    click[60:100] = 12_000.0
+    assert _line(NOISE, (SYLLABLE_GAP - 4, click)) <= HIDDEN_LONGEST + 2
+
+
+def test_the_floor_moves_the_end_one_way() -> None:
+    line = np.concatenate([_buzz(FADE_LEAD, -15), _dying(1.0), np.zeros(15 * FRAME)])
+    fades = [_fade(line, FRAME * 32768.0**2 * 10 ** (db / 10)) for db in (-30, -36, -42, -70)]
+    assert fades == sorted(fades)
+    assert fades[0] < fades[2]
+
+
+def test_too_little_ahead_tells_nothing() -> None:
+    assert _fade(_buzz(FADE_LEAD + FADE_LEAST - 1, -15)) == 0.0
+    assert _fade(_buzz(FADE_LEAD, -15)) == 0.0
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 48_000])
+def test_every_rate_finds_the_same_end(rate: int) -> None:
+    frame, time = rate // 50, np.arange(77 * rate // 50) / rate
+    voice = sum((np.sin(250 * np.pi * n * time) / n for n in range(1, 25)), start=0 * time)
+    fall = 10 ** (-np.maximum(time - 0.04, 0) * 50 * 2.0 / 20)
+    noise = np.random.default_rng(3).normal(0, 60 * (rate / 8000) ** 0.5, len(time))
+    samples = np.round(5000 * voice * fall + noise).astype(np.int16)
+    loudest = float((samples[:frame].astype(float) ** 2).sum())
+    assert fade(samples, frame, loudest, 0.0) == pytest.approx(15, abs=3)

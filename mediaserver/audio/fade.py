@@ -60,7 +60,7 @@ DEPTH_DB: Final = 31.0
 """What is so far below its loudest frame is no voice: some 25 dB below the active level."""
 HIDDEN_DEPTH_DB: Final = 33.0
 """Where a voice ends that dies away below the noise."""
-HIDDEN_PER_DB: Final = 0.3
+HIDDEN_PER_DB: Final = 0.33
 """Frames it takes to fall by a decibel."""
 HIDDEN_LONGEST: Final = 6.0
 """Most frames by which it is taken to go on below the noise."""

@@ -51,7 +51,7 @@ STEADY_RATIO: Final = 10.0**0.15
 """... by less than this, 1.5 dB."""
 OFF_DB: Final = 8.0
 """How far below it the level is in its pauses at least."""
-EDGE_SHARE: Final = 0.2
+EDGE_SHARE: Final = 0.25
 """Most frames between, where it begins and ends, for each at its level: compressed speech keeps to
 one level as well, but not to two."""
 STEADY_READS: Final = 6

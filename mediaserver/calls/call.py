@@ -20,9 +20,9 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from ..errors import ConflictError, LocalError, PeerError
+from ..errors import LocalError, PeerError
 from ..recording.announcement import Announcement, Envelope
-from ..recording.resource import Recording, Span
+from ..recording.resource import Recording
 from ..recording.states import StopReason
 from ..sip.events import Established, InfoReceived, ReinviteAcknowledged, Reinvited
 from ..sip.message import Request
@@ -33,25 +33,20 @@ from ..swml.interpreter import Interpreter
 from .capture import Capture
 from .description import describe_call
 from .documents import DocumentRefused
+from .ending import CallOver, Ending
 from .ledger import persist
 from .negotiation import Negotiation
 from .performance import Performance
 from .ports import LegStatistics, MediaLeg
 from .recording import DEFAULT_POLICY, ActiveRecording, RecordingOrder, RecordingPolicy
+from .recordings import CallRecordings
 from .resource import CallRecord
 from .services import Services
 
 ANSWER_WAIT: Final = 32.0
 """Seconds that the answer to an offer of ours may take to come with the ACK (64 * T1)."""
 
-MAX_RECORDINGS: Final = 16
-"""Recordings that run on one call at a time."""
-
 T = TypeVar("T")
-
-
-class CallOver(Exception):
-    """The call ended while a step was being carried out."""
 
 
 class Call:
@@ -70,10 +65,6 @@ class Call:
         self.request = request
         self.services = services
         self.policy = policy
-        self.recordings: dict[str, ActiveRecording] = {}
-        """Those that run, by their control id."""
-        self.cued: dict[str, asyncio.Task[ActiveRecording | None]] = {}
-        """Those that begin when the tone before them is over."""
         self.media: MediaLeg | None = None
         self.capture: Capture | None = None
         self.envelope = Envelope(
@@ -85,14 +76,12 @@ class Call:
         self.answered = False
         self._negotiation: Negotiation | None = None
         self._answer_body = b""
-        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._over = Ending()
+        self.recordings = CallRecordings(services.studio, self.envelope, self.id, self._over)
         self.acknowledged_at: int | None = None
         """Position on the leg's line at which the first ACK was read."""
         self._acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._background: set[asyncio.Task[Any]] = set()
-        self._unsettled: set[ActiveRecording] = set()
-        """Those whose final state is not written down yet."""
-        self._recorded = 0
         self._began = services.clock.monotonic()
         self._statistics: LegStatistics | None = None
         self._record = CallRecord(
@@ -117,18 +106,12 @@ class Call:
         """What the database knows of it, or is about to."""
         return self._record
 
-    @property
-    def unsettled(self) -> list[Span]:
-        """What of the leg's journal is being recorded, or was and is not written down yet."""
-        return [active.recording.span for active in self._unsettled]
-
     # What the world does to the call.
 
     def over(self, cause: str) -> None:
         """End the call because the other side, or the operator, ended it."""
-        if self._over.done():
+        if not self._over.come(cause):
             return
-        self._over.set_result(cause)
         self._let_go()
 
     def acknowledged(self, event: Established | ReinviteAcknowledged) -> None:
@@ -230,84 +213,27 @@ class Call:
         active, _ = self._begin_recording(order)
         return active
 
-    def record_after(self, cue: NDArray[np.int16], order: RecordingOrder) -> None:
-        """Play a tone and then `record_along`; the order's control id is taken from now on.
-
-        Should the call end meanwhile, nothing is recorded.
-        """
-        control_id = order.control_id
-        assert control_id is not None
-        self._check_room(control_id)
-        self.cued[control_id] = self.spawn(self._cue(cue, order, control_id))
-
-    async def cue_over(self, control_id: str) -> ActiveRecording | None:
-        """Wait for the tone before a recording, if one is playing; return what began then."""
-        task = self.cued.get(control_id)
-        return None if task is None else await asyncio.shield(task)
-
-    async def _cue(
-        self, cue: NDArray[np.int16], order: RecordingOrder, control_id: str
-    ) -> ActiveRecording | None:
+    def record_after(self, tone: NDArray[np.int16], order: RecordingOrder) -> None:
+        """Play a tone and then `record_along`; see `CallRecordings.cue`."""
         assert self.media is not None
-        try:
-            try:
-                await self.unless_over(self.media.play(cue))
-            finally:
-                del self.cued[control_id]
-            return self.record_along(order)
-        except CallOver:
-            return None
-        except LocalError as error:
-            self.log.error("recording not begun", control_id=control_id, error=str(error))
-            return None
-
-    def _check_room(self, control_id: str | None) -> None:
-        if control_id in self.recordings or control_id in self.cued:
-            raise ConflictError(f"control_id: a recording {control_id!r} runs on this call")
-        if len(self.recordings) + len(self.cued) >= MAX_RECORDINGS:
-            raise ConflictError(f"{MAX_RECORDINGS} recordings run on this call; stop one first")
+        assert self.capture is not None
+        self.recordings.cue(self.media, tone, self.capture, order, self.spawn)
 
     def _begin_recording(
         self, order: RecordingOrder
     ) -> tuple[ActiveRecording, asyncio.Task[Recording]]:
-        if self._over.done():
+        if self.capture is None:
             raise CallOver
-        assert self.capture is not None
-        self._check_room(order.control_id)
-        self._recorded += 1
-        active = ActiveRecording(self.services.studio, self.capture, order, self.envelope, self.id)
-        control_id = active.recording.control_id
-        self.recordings[control_id] = active
-        task = self.spawn(active.see_through())
-        active.when_over(lambda: self.recordings.pop(control_id, None))
-        self._unsettled.add(active)
-        task.add_done_callback(lambda _: self._unsettled.discard(active))
-        return active, task
+        return self.recordings.begin(self.capture, order, self.spawn)
 
     async def unless_over(self, step: Awaitable[T]) -> T:
-        """Wait for `step`; CallOver if the call ends first, and then the step is cancelled.
-
-        A step that comes to its end together with the call is CallOver too: no other may follow.
-        """
-        task = asyncio.ensure_future(step)
-        try:
-            if not self._over.done():
-                either: set[asyncio.Future[Any]] = {task, self._over}
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                result = task.result()
-                if not self._over.done():
-                    return result
-            raise CallOver
-        finally:
-            if not task.done():
-                task.cancel()
+        """See `Ending.unless_over`."""
+        return await self._over.unless_over(step)
 
     def hang_up(self, cause: str, *, status: int = 480) -> None:
         """End the call from our side: BYE when it is up, `status` when it was never answered."""
-        if self._over.done():
+        if not self._over.come(cause):
             return
-        self._over.set_result(cause)
         self._let_go()
         if self.answered:
             self.services.signalling.hang_up(self.session)
@@ -402,7 +328,7 @@ class Call:
             raise
         if self.capture is not None:
             await self._close_journal(self.capture)
-        cause = self._over.result()
+        cause = self._over.cause
         self._record = replace(self._record, ended_at=self._now_us(), end_reason=cause)
         await persist(partial(self.services.calls.save, self._record))
         statistics = self._statistics
@@ -413,7 +339,7 @@ class Call:
             answered=self.answered,
             seconds=round(self.services.clock.monotonic() - self._began, 3),
             cause=cause,
-            recordings=self._recorded,
+            recordings=self.recordings.begun,
             packets_received=statistics.packets_received if statistics else 0,
             packets_lost=statistics.packets_lost if statistics else 0,
             packets_late=statistics.packets_late if statistics else 0,

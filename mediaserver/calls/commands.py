@@ -65,7 +65,7 @@ class Commands:
         call = self._find(call_id)
         if not call.answered or call.media is None:
             raise CommandRefused("the call has not been answered yet", "id")
-        if order.control_id in {*call.recordings, *call.cued}:
+        if order.control_id is not None and call.recordings.knows(order.control_id):
             taken = f"control_id {order.control_id!r} is in use: its recording runs on this call"
             raise CommandRefused(taken, "control_id")
         longest = call.services.max_recording
@@ -119,7 +119,7 @@ class Commands:
 
     async def _active(self, call: Call, control_id: str) -> ActiveRecording:
         """Return a recording that runs, once the beep before it is over."""
-        active = await call.cue_over(control_id) or call.recordings.get(control_id)
+        active = await call.recordings.cue_over(control_id) or call.recordings.get(control_id)
         if active is None:
             raise NotThere("recording")
         return active

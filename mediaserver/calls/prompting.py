@@ -88,7 +88,7 @@ def _announce(call: Call, url: str, collected: Collected) -> None:
     if collected.outcome is Outcome.DIGITS:
         params = {"digits": collected.digits, "terminator": collected.terminator}
         result = {"type": "digit", "params": params}
-    params = {
+    told: dict[str, Any] = {
         "call_id": call.id,
         "node_id": call.envelope.node_id,
         "control_id": control_id,
@@ -101,7 +101,7 @@ def _announce(call: Call, url: str, collected: Collected) -> None:
         stream=control_id,
         sequence=1,
         url=url,
-        body=call.envelope.wrap("calling.call.collect", params, now),
+        body=call.envelope.wrap("calling.call.collect", told, now),
         created_at=now,
     )
     call.spawn(persist(partial(call.services.outbox.add, [said])))

@@ -72,7 +72,7 @@ class Registry:
     def journals_in_use(self) -> dict[str, list[Span]]:
         """Return the journals of the calls there are, each with what of it is not yet settled."""
         return {
-            call.capture.folder: call.unsettled
+            call.capture.folder: call.recordings.unsettled
             for call in self._calls.values()
             if call.capture is not None
         }

@@ -109,12 +109,12 @@ def test_a_tone_that_stays_away_is_forgotten() -> None:
 
 
 def test_what_keeps_to_one_level_without_pauses_between_is_no_such_tone() -> None:
-    """Compressed speech: half of it at one level, the rest anywhere below."""
+    """Compressed speech: a third of it at one level, the rest anywhere below."""
     rng = np.random.default_rng(6)
-    levels = np.where(rng.random(800) < 0.5, -20.0, rng.uniform(-50, -20, 800))
+    levels = np.where(rng.random(800) < 0.3, -20.0, rng.uniform(-50, -20, 800))
     line = _samples(_hiss(800, 0) * np.repeat(10 ** (levels / 20), FRAME) * 0.1)
     loud = [n for n in _loudness(line)[1] if n >= 200]
-    assert len(loud) >= 200
+    assert len(loud) >= 250
 
 
 def test_a_higher_margin_and_a_higher_floor_find_less() -> None:

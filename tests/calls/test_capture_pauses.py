@@ -48,7 +48,8 @@ def vowel(count: int) -> NDArray[np.int16]:
     for formant in (500, 1500, 2500):
         ring = np.exp(-np.arange(160) / 40) * np.sin(2 * np.pi * formant * np.arange(160) / SECOND)
         heard += np.convolve(comb, ring)[:count]
-    return (9000 * heard / np.abs(heard).max()).astype(np.int16)
+    hummed: NDArray[np.int16] = (9000 * heard / np.abs(heard).max()).astype(np.int16)
+    return hummed
 
 
 @pytest.fixture

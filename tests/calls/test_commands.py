@@ -11,10 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from farend.tape import Desk, StillClock, TapeLeg
-from mediaserver.calls.call import MAX_RECORDINGS, Call
+from mediaserver.calls.call import Call
 from mediaserver.calls.capture import Capture
 from mediaserver.calls.commands import CommandRefused, Commands, EndReason, NotThere
 from mediaserver.calls.recording import RecordingOrder, RecordingPolicy
+from mediaserver.calls.recordings import MAX_RECORDINGS
 from mediaserver.calls.registry import Registry
 from mediaserver.calls.services import Identity
 from mediaserver.errors import LocalError
@@ -169,7 +170,7 @@ async def test_it_is_bound_by_what_the_server_and_the_route_say(
     scene: Scene, asked: float, seconds: float
 ) -> None:
     await scene.record(max_length=asked)
-    active = scene.call.recordings["k"]
+    active = scene.call.recordings.running["k"]
     assert active._take.wake == seconds * 8000
     assert active.recording.ready_uri == POLICY.ready_uri
     assert active.recording.expires_at is not None
@@ -217,7 +218,7 @@ async def test_a_control_id_names_one_recording_at_a_time(scene: Scene) -> None:
     await scene.stop()
     await turns()
     await scene.record()
-    assert set(scene.call.recordings) == {"k", "other"}
+    assert set(scene.call.recordings.running) == {"k", "other"}
 
 
 async def test_only_so_many_recordings_run_on_a_call(scene: Scene) -> None:
@@ -230,7 +231,7 @@ async def test_only_so_many_recordings_run_on_a_call(scene: Scene) -> None:
     assert (await refused(scene.record("one more", beep=True)))[0] is None
     scene.leg.over.set()
     await turns()
-    assert len(scene.call.recordings) == MAX_RECORDINGS
+    assert len(scene.call.recordings.running) == MAX_RECORDINGS
 
 
 async def test_a_second_pause_and_a_resume_without_one_are_refused(scene: Scene) -> None:
@@ -260,11 +261,11 @@ async def test_a_journal_that_cannot_be_made_is_our_fault(
     monkeypatch.setattr(scene.call.capture, "start", full)
     with pytest.raises(LocalError, match="no space left"):
         await scene.record()
-    assert not scene.call.recordings
+    assert not scene.call.recordings.running
     await scene.record(beep=True)
     scene.leg.over.set()
     assert await not_there(scene.stop()) == "recording not found"
-    assert not scene.call.cued
+    assert not scene.call.recordings.cued
 
 
 # The beep.
@@ -316,7 +317,7 @@ async def test_a_call_that_ends_during_the_beep_was_not_recorded(scene: Scene) -
     scene.call.over("bye")
     assert await not_there(stopping) == "recording not found"
     assert scene.states == []
-    assert not scene.call.cued
+    assert not scene.call.recordings.cued
 
 
 # The end of the call.

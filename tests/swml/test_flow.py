@@ -29,7 +29,7 @@ def run(main: list[Any], **sections: list[Any]) -> Interpreter:
 
 def slept(interpreter: Interpreter, most: int = 1000) -> list[int]:
     """Go through a script that only sleeps; return how long each time, milliseconds."""
-    found = []
+    found: list[int] = []
     for _ in range(most):
         action = interpreter.next()
         if isinstance(action, Finished):

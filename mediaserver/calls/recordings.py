@@ -1,0 +1,125 @@
+"""The recordings of one call: those that run, those that wait for a tone, those being finished."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from ..errors import ConflictError, LocalError
+from ..recording.announcement import Envelope
+from ..recording.resource import Recording, Span
+from .capture import Capture
+from .ending import CallOver, Ending
+from .ports import MediaLeg
+from .recording import ActiveRecording, RecordingOrder, Studio
+
+MAX_RECORDINGS: Final = 16
+"""Recordings that run on one call at a time."""
+
+log = structlog.get_logger(__name__)
+
+Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
+
+
+class CallRecordings:
+    """Begins recordings on a call and knows them by their control ids."""
+
+    def __init__(self, studio: Studio, envelope: Envelope, call_id: str, ending: Ending) -> None:
+        self._studio = studio
+        self._envelope = envelope
+        self._call_id = call_id
+        self._ending = ending
+        self.running: dict[str, ActiveRecording] = {}
+        """Those that run, by their control ids."""
+        self.cued: dict[str, asyncio.Task[ActiveRecording | None]] = {}
+        """Those that begin when the tone before them is over."""
+        self._unsettled: set[ActiveRecording] = set()
+        self.begun = 0
+        """How many there have been."""
+
+    def get(self, control_id: str) -> ActiveRecording | None:
+        """Return the one that runs under a control id."""
+        return self.running.get(control_id)
+
+    def knows(self, control_id: str) -> bool:
+        """Tell whether one of that control id runs, or is about to."""
+        return control_id in self.running or control_id in self.cued
+
+    @property
+    def unsettled(self) -> list[Span]:
+        """What of the leg's journal is being recorded, or was and is not written down yet."""
+        return [active.recording.span for active in self._unsettled]
+
+    def begin(
+        self, capture: Capture, order: RecordingOrder, spawn: Spawn
+    ) -> tuple[ActiveRecording, asyncio.Task[Recording]]:
+        """Begin a recording now; return it, and the task that sees it through, from `spawn`.
+
+        CallOver when the call is; ConflictError when a recording of its control id runs already,
+        or too many do.
+        """
+        if self._ending.done():
+            raise CallOver
+        self.check_room(order.control_id)
+        self.begun += 1
+        active = ActiveRecording(self._studio, capture, order, self._envelope, self._call_id)
+        control_id = active.recording.control_id
+        self.running[control_id] = active
+        task = spawn(active.see_through())
+        active.when_over(lambda: self.running.pop(control_id, None))
+        self._unsettled.add(active)
+        task.add_done_callback(lambda _: self._unsettled.discard(active))
+        return active, task
+
+    def cue(
+        self,
+        media: MediaLeg,
+        tone: NDArray[np.int16],
+        capture: Capture,
+        order: RecordingOrder,
+        spawn: Spawn,
+    ) -> None:
+        """Play a tone and then begin; the order's control id is taken from now on.
+
+        Should the call end meanwhile, nothing is recorded.
+        """
+        control_id = order.control_id
+        assert control_id is not None
+        self.check_room(control_id)
+
+        async def play_and_begin() -> ActiveRecording | None:
+            try:
+                try:
+                    await self._ending.unless_over(media.play(tone))
+                finally:
+                    del self.cued[control_id]
+                return self.begin(capture, order, spawn)[0]
+            except CallOver:
+                return None
+            except LocalError as error:
+                log.error(
+                    "recording not begun",
+                    call_id=self._call_id,
+                    control_id=control_id,
+                    error=str(error),
+                )
+                return None
+
+        self.cued[control_id] = spawn(play_and_begin())
+
+    async def cue_over(self, control_id: str) -> ActiveRecording | None:
+        """Wait for the tone before a recording, if one is playing; return what began then."""
+        task = self.cued.get(control_id)
+        return None if task is None else await asyncio.shield(task)
+
+    def check_room(self, control_id: str | None) -> None:
+        """Raise ConflictError when no recording can begin under a control id."""
+        if control_id is not None and self.knows(control_id):
+            raise ConflictError(f"control_id: a recording {control_id!r} runs on this call")
+        if len(self.running) + len(self.cued) >= MAX_RECORDINGS:
+            raise ConflictError(f"{MAX_RECORDINGS} recordings run on this call; stop one first")

@@ -70,7 +70,7 @@ class Loudness:
         """Number of frames measured."""
         self._frame = frame
         # Powers are kept as sums of squares: a double holds them exactly, so no cut changes them.
-        self._floor = frame * _FULL_POWER * 10.0 ** (floor_dbov / 10.0)
+        self._floor: float = frame * _FULL_POWER * 10.0 ** (floor_dbov / 10.0)
         self._margin_db = margin_db
         self._threshold = self._floor
         self._quietest = np.inf
@@ -156,5 +156,6 @@ class Loudness:
 
 def _on_and_off(levels: NDArray[np.float64], top: float) -> bool:
     """Whether nearly all sorted levels are close to the top one or far below it."""
-    far, close = levels.searchsorted((top * 10.0 ** (-OFF_DB / 10.0), top / STEADY_RATIO))
-    return close - far <= EDGE_SHARE * (len(levels) - close)
+    bounds = (top * 10.0 ** (-OFF_DB / 10.0), top / STEADY_RATIO)
+    far, close = levels.searchsorted(bounds).tolist()
+    return bool(close - far <= EDGE_SHARE * (len(levels) - close))

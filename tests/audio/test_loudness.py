@@ -84,7 +84,8 @@ def test_lost_packets_do_not_make_the_noise_seem_softer() -> None:
 
 
 def _tone(frames: int, dbov: float = -20.0) -> NDArray[np.float64]:
-    return np.sin(np.arange(frames * FRAME) * 0.33) * 32768 * 10 ** (dbov / 20) * 2**0.5
+    wave: NDArray[np.float64] = np.sin(np.arange(frames * FRAME) * 0.33)
+    return wave * (32768 * 10 ** (dbov / 20) * 2**0.5)
 
 
 @pytest.mark.parametrize(("on", "off"), [(25, 25), (12, 12), (19, 19), (50, 200)])

@@ -28,7 +28,7 @@ SIGNING_KEY = "test-signing-key-0123456789"
 PROJECT = "6d3a7a0c-0d52-4a0e-9c0a-3b1f0c9f2f11"
 SPACE = "1c0e2a9e-7c58-4b59-8a52-0f4f1d1c7f22"
 
-FILE_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(wav|mp3|mp4)")
+FILE_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(wav|mp3|mp4|peaks)")
 
 _BLOCK = 600
 # Begun anywhere, so that two runs of the tests on one machine do not get in each other's way.

@@ -42,7 +42,8 @@ def _speech(path: Path) -> NDArray[np.float64]:
 def _loud(path: Path) -> NDArray[np.float64]:
     """Return a file's speech at an active level of 1."""
     speech = _speech(path)
-    return speech / np.sqrt(active_power(speech))
+    loud: NDArray[np.float64] = speech / np.sqrt(active_power(speech))
+    return loud
 
 
 def _prompts(files: tuple[Path, ...], begin: int = 0) -> list[Path]:

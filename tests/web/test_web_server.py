@@ -48,7 +48,7 @@ async def test_health_tells_how_late_and_how_busy_the_media_is(api: Any) -> None
         ("GET", "/", 404, "NOT_FOUND"),
         ("GET", "/v1beta1/projects", 404, "NOT_FOUND"),
         ("POST", "/health", 405, "UNIMPLEMENTED"),
-        ("DELETE", f"/v1beta1/projects/{PROJECT}/calls/c/recordings/r", 405, "UNIMPLEMENTED"),
+        ("PUT", f"/v1beta1/projects/{PROJECT}/calls/c/recordings/r", 405, "UNIMPLEMENTED"),
     ],
 )
 async def test_every_error_has_the_one_shape(

@@ -61,6 +61,8 @@ class Recorded:
     trail_max_ms: float = 0.0
     callbacks: dict[str, int] = field(default_factory=dict)
     """How often each state was told."""
+    made_seconds: list[float] = field(default_factory=list)
+    """From the end of each recording until its files were made and its end was announced."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,6 +121,23 @@ class Overload:
 
 
 @dataclass(slots=True, kw_only=True)
+class Ending:
+    """Calls that end one after the other, and their files."""
+
+    calls: int
+    seconds: float
+    """Within which they end."""
+    audio_seconds: float
+    """Length of a recording, the median."""
+    made_p50_s: float
+    made_p99_s: float
+    made_max_s: float
+    render_ms_per_minute: float
+    """CPU milliseconds of the encoders for a minute of audio."""
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
 class Process:
     """One process of an idle server."""
 
@@ -167,6 +186,7 @@ class Results:
     figures: list[Figure] = field(default_factory=list)
     set_ups: list[SetUp] = field(default_factory=list)
     overloads: list[Overload] = field(default_factory=list)
+    ending: Ending | None = None
     quiet: Quiet | None = None
     shelf: Shelf | None = None
 
@@ -175,6 +195,7 @@ class Results:
         found = [p for f in self.figures if f.subject == "mediaserver" for p in f.problems]
         found += [problem for step in self.set_ups for problem in step.problems]
         found += [problem for run in self.overloads for problem in run.problems]
+        found += self.ending.problems if self.ending is not None else []
         return found + (self.shelf.problems if self.shelf is not None else [])
 
     def most(self, load: str) -> int:

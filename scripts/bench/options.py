@@ -11,9 +11,12 @@ from typing import Final
 
 from .errors import BenchError
 
-PARTS: Final = ("record", "stereo", "play", "relay", "churn", "overload", "quiet", "shelf")
+PARTS: Final = (
+    "record", "stereo", "play", "relay", "churn", "overload", "ending", "quiet", "shelf",
+)  # fmt: skip
 """What can be measured: calls that are recorded, played to, relayed in pairs; calls that come and
-go; more calls than there is room for; a server without calls; one with many recordings."""
+go; more calls than there is room for; calls that end together; a server without calls; one with many
+recordings."""
 
 BRIEF: Final[dict[str, tuple[int, ...]]] = {
     "record": (400,),
@@ -91,7 +94,8 @@ class Options:
     def most_calls(self) -> int:
         """The most calls by SIP at a time."""
         by_sip = [max(self.loads[name]) for name in ("record", "stereo") if name in self.parts]
-        return max(*by_sip, self.capacity, 1)
+        ending = 800 if "ending" in self.parts else 1
+        return max(*by_sip, self.capacity, ending)
 
     @property
     def most_streams(self) -> int:

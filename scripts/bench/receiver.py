@@ -29,6 +29,8 @@ class Told:
     """How often each state was told."""
     other: dict[int, str]
     """Stream to a final state that is not `finished`."""
+    waits: list[float]
+    """Seconds from the end of each recording until its end was announced."""
 
 
 class _Application:
@@ -36,20 +38,24 @@ class _Application:
         self.finished: dict[int, str] = {}
         self.other: dict[int, str] = {}
         self.states: Counter[str] = Counter()
+        self.waits: list[float] = []
 
     async def take(self, request: web.Request) -> web.Response:
         stream = int(request.match_info["stream"])
-        params = json.loads(await request.read())["params"]
+        event = json.loads(await request.read())
+        params = event["params"]
         state = str(params["state"])
         self.states[state] += 1
         if state == "finished":
             self.finished[stream] = str(params["url"])
         elif state != "recording":
             self.other[stream] = state
+        if "end_time" in params:
+            self.waits.append(event["timestamp"] - params["end_time"])
         return web.Response()
 
     def told(self) -> Told:
-        return Told(dict(self.finished), dict(self.states), dict(self.other))
+        return Told(dict(self.finished), dict(self.states), dict(self.other), list(self.waits))
 
 
 def receive(port: int, channel: Channel) -> None:

@@ -119,6 +119,8 @@ def _remarks(results: Results) -> list[str]:
         f"churn {step.rate:.0f}: {text}" for step in results.set_ups for text in step.problems
     ]
     found += [f"overload {run.limit}: {text}" for run in results.overloads for text in run.problems]
+    if results.ending is not None:
+        found += [f"ending: {text}" for text in results.ending.problems]
     if results.shelf is not None:
         found += [f"shelf: {text}" for text in results.shelf.problems]
     return found

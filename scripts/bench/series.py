@@ -10,6 +10,7 @@ from .figures import Figure, Results
 from .options import ASYNCIO_MOST
 from .report import Setting, line_of, print_tables, write_json, write_markdown
 from .runs.churn import run_churn
+from .runs.ending import run_ending
 from .runs.legs import run_play, run_relay
 from .runs.overload import run_overload
 from .runs.quiet import run_quiet
@@ -42,6 +43,7 @@ class Series:
             "relay": self._relay,
             "churn": self._churn,
             "overload": self._overload,
+            "ending": self._ending,
             "shelf": self._shelf,
         }
         for name, part in parts.items():
@@ -121,6 +123,10 @@ class Series:
                     self._console.print(f"max_calls auto: {error}", markup=False)
                     continue
             self._results.overloads.append(found)
+
+    def _ending(self) -> None:
+        with self._console.status("calls that end together") as status:
+            self._results.ending = run_ending(self._options, self._voice, status.update)
 
     def _quiet(self) -> None:
         with self._console.status("start-up and idleness"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .figures import Answer, Figure, Overload, Quiet, Results, SetUp, Shelf
+from .figures import Answer, Ending, Figure, Overload, Quiet, Results, SetUp, Shelf
 
 UNITS = {
     "record": "calls",
@@ -40,6 +40,8 @@ def tables(results: Results) -> list[Text]:
         found.append(_set_ups(results.set_ups))
     if results.overloads:
         found.append(_overloads(results.overloads))
+    if results.ending is not None:
+        found.append(_ending(results.ending))
     if results.quiet is not None:
         found += _quiet(results.quiet)
     if results.shelf is not None:
@@ -140,6 +142,21 @@ def _overloads(runs: list[Overload]) -> Text:
         for run in runs
     )
     return Text("More calls than there is room for", columns, rows)
+
+
+def _ending(ending: Ending) -> Text:
+    columns = ("calls", "within s", "audio s", "p50", "p99", "longest", "render ms/min", "result")
+    row = (
+        f"{ending.calls:,}",
+        f"{ending.seconds:.0f}",
+        f"{ending.audio_seconds:.0f}",
+        f"{ending.made_p50_s:.1f}",
+        f"{ending.made_p99_s:.1f}",
+        f"{ending.made_max_s:.1f}",
+        f"{ending.render_ms_per_minute:.0f}",
+        "FAILED" if ending.problems else "right",
+    )
+    return Text("Calls that end together: seconds until their files are there", columns, (row,))
 
 
 def _quiet(quiet: Quiet) -> list[Text]:

@@ -63,6 +63,7 @@ def gather(
         lead_max_ms=max((verdict.lead / 8 for verdict in verdicts), default=0.0),
         trail_max_ms=max((verdict.trail / 8 for verdict in verdicts), default=0.0),
         callbacks=told.states,
+        made_seconds=told.waits,
     )
     return Harvest(recorded, problems)
 

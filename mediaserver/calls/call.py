@@ -46,6 +46,9 @@ from .services import Services
 ANSWER_WAIT: Final = 32.0
 """Seconds that the answer to an offer of ours may take to come with the ACK (64 * T1)."""
 
+FILES_WAIT: Final = 3.0
+"""Seconds that a script which has recorded waits for the files, before it goes on without them."""
+
 T = TypeVar("T")
 
 
@@ -201,9 +204,14 @@ class Call:
                 raise CallOver from None
 
     async def record(self, order: RecordingOrder) -> Recording:
-        """Record in the foreground; return the recording in its final state."""
-        _, task = self._begin_recording(order)
-        return await self.unless_over(asyncio.shield(task))
+        """Record in the foreground; return the recording once its files are made.
+
+        The caller waits for that, so no longer than `FILES_WAIT`: then it is still RENDERING.
+        """
+        active, task = self._begin_recording(order)
+        await self.unless_over(active.ended())
+        await self.unless_over(asyncio.wait({task}, timeout=FILES_WAIT))
+        return task.result() if task.done() else active.recording
 
     def record_along(self, order: RecordingOrder) -> ActiveRecording:
         """Record in the background, until a rule, a command or the end of the call.

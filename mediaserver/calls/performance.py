@@ -15,7 +15,7 @@ from ..audio.tones import beep
 from ..errors import ConflictError, PeerError
 from ..recording.recorder import StopRules
 from ..recording.resource import Direction, Format, PostProcessing, Source
-from ..recording.states import SWML_RESULT
+from ..recording.states import swml_result
 from ..swml.actions import (
     Action,
     Answer,
@@ -204,7 +204,7 @@ class Performance:
         recording = await call.record(await self._order(action, Source.RECORD_ACTION))
         return {
             "record_url": call.services.studio.ledger.download_url(recording.id),
-            "record_result": SWML_RESULT[recording.state],
+            "record_result": swml_result(recording.state, recording.stop_reason),
         }
 
     async def _record_call(self, action: RecordCall) -> dict[str, Any]:

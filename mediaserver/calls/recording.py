@@ -199,6 +199,10 @@ class ActiveRecording:
         final = await self._capture.settled()
         return final if end is None else end
 
+    async def ended(self) -> None:
+        """Wait until its last sample is known."""
+        await asyncio.shield(self._take.stopped)
+
     def when_over(self, tell: Callable[[], object]) -> None:
         """Have `tell` called once its last sample is known."""
         self._take.stopped.add_done_callback(lambda _: tell())

@@ -82,13 +82,14 @@ ENFONICA_STATE: Final[Mapping[State, str]] = MappingProxyType(
 )
 
 SWML_RESULT: Final[Mapping[State, str]] = MappingProxyType(
-    {
-        State.FINISHED: "success",
-        State.NO_INPUT: "failed",
-        State.ERROR: "failed",
-        State.RENDERING: "success",  # it is recorded; its files wait for an encoder
-    }
+    {State.FINISHED: "success", State.NO_INPUT: "failed", State.ERROR: "failed"}
 )
+
+
+def swml_result(state: State, reason: StopReason | None) -> str:
+    """Return `record_result`; while the files are being made, what it will be most likely."""
+    presumed = "failed" if reason is StopReason.INITIAL_TIMEOUT else "success"
+    return SWML_RESULT.get(state, presumed)
 
 
 def check_transition(old: State, new: State) -> None:

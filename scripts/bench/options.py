@@ -15,8 +15,8 @@ PARTS: Final = (
     "record", "stereo", "play", "relay", "churn", "overload", "ending", "quiet", "shelf",
 )  # fmt: skip
 """What can be measured: calls that are recorded, played to, relayed in pairs; calls that come and
-go; more calls than there is room for; calls that end together; a server without calls; one with many
-recordings."""
+go; more calls than there is room for; calls that end together; a server without
+calls; one with many recordings."""
 
 BRIEF: Final[dict[str, tuple[int, ...]]] = {
     "record": (400,),

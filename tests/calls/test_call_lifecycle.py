@@ -337,6 +337,26 @@ async def test_a_call_may_end_in_any_turn_of_the_loop(
     assert all(recording.state in FINAL for recording in house.archive.recordings.values())
 
 
+async def test_a_caller_does_not_wait_for_long_until_files_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mediaserver.calls.call.FILES_WAIT", 0.01)
+    house = House(RECORD, {"hangup": {}})
+    house.copyist.gate = asyncio.get_running_loop().create_future()
+    await house.up_to_record()
+    (call,) = house.registry._calls.values()
+    (active,) = call.recordings.running.values()
+    assert active.stop()
+    async with asyncio.timeout(2):
+        while not call.ended:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert [r.state for r in house.archive.recordings.values()] == [State.RENDERING]
+    house.send("ACK", 2)
+    house.copyist.gate.set_result(None)
+    await house.empty()
+    assert [r.state for r in house.archive.recordings.values()] == [State.FINISHED]
+
+
 async def test_an_offer_after_our_hang_up_moves_no_leg() -> None:
     house = House({"answer": {}}, {"hangup": {}})
     house.send("INVITE", 1, SDP)

@@ -17,7 +17,7 @@ from mediaserver.errors import LocalError
 from mediaserver.recording.announcement import Envelope
 from mediaserver.recording.rendering import Rendered, RendererFull, RenderJob
 from mediaserver.recording.resource import Format, Recording, Span
-from mediaserver.recording.states import SWML_RESULT, State
+from mediaserver.recording.states import State, swml_result
 from mediaserver.store import renderer as renderers
 from mediaserver.store.database import Database
 from mediaserver.store.recordings import Recordings
@@ -152,4 +152,4 @@ async def test_a_database_that_is_away_for_a_while_loses_no_recording(
 
 
 def test_a_script_is_told_of_success_when_the_files_are_made_later() -> None:
-    assert SWML_RESULT[State.RENDERING] == "success"
+    assert swml_result(State.RENDERING, None) == "success"

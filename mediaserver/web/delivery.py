@@ -12,6 +12,7 @@ failed has one. The rest of the attempts are for the others, however long a dead
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, Protocol
@@ -179,7 +180,9 @@ class Delivery:
             except TimeoutError:
                 continue
             if (early := looked + PACE - loop.time()) > 0:
-                await asyncio.sleep(early)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(early):
+                        await self._stopping.wait()
 
     async def _begin_due(self, now: int) -> None:
         """Start an attempt at whatever is due and may be tried now."""

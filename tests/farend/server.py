@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import os
 import random
 import re
 import signal
@@ -57,7 +58,10 @@ class Server:
         folder: Path,
         scripts: Mapping[str, Sequence[object]],
         settings: Mapping[str, object] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`environment` is added to ours."""
+        self._environment = {**os.environ, **(environment or {})}
         self.folder = folder
         self.host = "127.0.0.1"
         self.sip_port = free_port()
@@ -128,6 +132,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                env=self._environment,
             )
         deadline = time.monotonic() + 20
         while not self.is_well():

@@ -56,7 +56,7 @@ def fill(path: Path) -> None:
                 pass
 
 
-async def test_r5_below_the_reserve_new_calls_are_refused_and_those_there_go_on(
+async def below_the_reserve(
     tmp_path: Path, receiver: Receiver, speech_files: Sequence[Path]
 ) -> None:
     path = "/disk/reserve"
@@ -91,9 +91,7 @@ async def test_r5_below_the_reserve_new_calls_are_refused_and_those_there_go_on(
         assert not await is_refused(server)
 
 
-async def test_r5_on_a_full_disk_calls_stay_up_and_the_server_recovers_by_itself(
-    tmp_path: Path, receiver: Receiver, speech_files: Sequence[Path]
-) -> None:
+async def full_disk(tmp_path: Path, receiver: Receiver, speech_files: Sequence[Path]) -> None:
     path = "/disk/full"
     steps = [{"record": RECORD | {"status_url": receiver.url(path)}}]
     limits = {"limits": {"min_free_disk": "1MiB"}}
@@ -174,18 +172,12 @@ if os.environ.get("SLOW_DISK"):
 """
 
 
-async def test_r6_a_disk_that_stalls_for_two_seconds_at_a_time_costs_no_audio_and_delays_no_call(
-    tmp_path: Path,
-    receiver: Receiver,
-    speech_files: Sequence[Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def stalling_disk(tmp_path: Path, receiver: Receiver, speech_files: Sequence[Path]) -> None:
     path = "/disk/slow"
     (tmp_path / "sitecustomize.py").write_text(_SLOW)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("SLOW_DISK", "yes")
+    environment = {"PYTHONPATH": str(tmp_path), "SLOW_DISK": "yes"}
     steps = [{"record": RECORD | {"status_url": receiver.url(path)}}]
-    with Server(tmp_path, {"mailbox": steps}) as server:
+    with Server(tmp_path, {"mailbox": steps}, environment=environment) as server:
         payload, sent = passage(choose(speech_files, 1, 3), 6.0)
         async with Phone.open(server.sip) as phone, Phone.open(server.sip) as other:
             await phone.call("mailbox")
@@ -212,3 +204,45 @@ async def test_r6_a_disk_that_stalls_for_two_seconds_at_a_time_costs_no_audio_an
             if line["event"] == "call ended"
         ]
         assert lost == [(0, 0)] * 2
+
+
+@pytest.fixture(scope="module")
+def stories(
+    tmp_path_factory: pytest.TempPathFactory, receiver: Receiver, speech_files: tuple[Path, ...]
+) -> dict[str, BaseException | None]:
+    """How each story ended; they are lived through at once, each with a server of its own."""
+    told = (below_the_reserve, full_disk, stalling_disk)
+
+    async def live() -> list[BaseException | None]:
+        return await asyncio.gather(
+            *(
+                story(tmp_path_factory.mktemp(story.__name__), receiver, speech_files)
+                for story in told
+            ),
+            return_exceptions=True,
+        )
+
+    return dict(zip((story.__name__ for story in told), asyncio.run(live()), strict=True))
+
+
+def raise_if_any(error: BaseException | None) -> None:
+    if error is not None:
+        raise error
+
+
+def test_r5_below_the_reserve_new_calls_are_refused_and_those_there_go_on(
+    stories: dict[str, BaseException | None],
+) -> None:
+    raise_if_any(stories["below_the_reserve"])
+
+
+def test_r5_on_a_full_disk_calls_stay_up_and_the_server_recovers_by_itself(
+    stories: dict[str, BaseException | None],
+) -> None:
+    raise_if_any(stories["full_disk"])
+
+
+def test_r6_a_disk_that_stalls_for_two_seconds_at_a_time_costs_no_audio_and_delays_no_call(
+    stories: dict[str, BaseException | None],
+) -> None:
+    raise_if_any(stories["stalling_disk"])

@@ -27,7 +27,7 @@ def menu(receiver: Receiver) -> list[object]:
         {"set": {"tries": 0}},
         {"label": "ask"},
         {"set": {"tries": "${tries + 1}"}},
-        {"prompt": {"play": "silence:0.3", "max_digits": 1, "initial_timeout": 2,
+        {"prompt": {"play": "silence:0.3", "max_digits": 1, "initial_timeout": 1,
                     "status_url": receiver.url("/menu/collect")}},
         {"switch": {"variable": "prompt_value", "case": {
             "1": [{"execute": {"dest": "leave", "params": {"box": "sales${tries}"}}}],

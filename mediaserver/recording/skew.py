@@ -32,8 +32,8 @@ MAX_SLOPE: Final = 500e-6
 DRIFT_FROM: Final = 0.005
 """Seconds by which the lead changes in a recording before anything is resampled."""
 
-SHIFT_FROM: Final = 0.010
-"""Seconds of lead from which what was sent is shifted."""
+SHIFT_FROM: Final = 0.015
+"""Seconds of lead from which what was sent is shifted: with DRIFT_FROM no more than a packet."""
 
 JUMP: Final = 0.1
 """Seconds by which a line jumps ahead in an outage; what is less is made up for slowly."""

@@ -37,10 +37,8 @@ from .net.ports import PortPool
 from .net.signalling import Signalling, bracketed, contact_for
 from .net.sip import ListenAddress, SipEndpoint
 from .recording.announcement import Kind
-from .recording.journal import open_journal, read_notes
-from .recording.resource import Direction, Format, PostProcessing, audio_path
-from .recording.skew import heard_at
-from .rtp.skew import read_leads
+from .recording.journal_end import journal_end
+from .recording.resource import Format, PostProcessing, audio_path
 from .sip.agent import Agent, AgentLimits
 from .sip.events import Event
 from .sip.hop import Transport
@@ -61,10 +59,11 @@ from .web.delivery import Delivery
 from .web.health import DiskHealth, Health, MediaHealth
 from .web.links import Links, download_url
 from .web.manner import ready_manner, status_manner
-from .web.outbound import Fetched, Fetcher, OutboundGuard, Poster
+from .web.outbound import Fetcher, OutboundGuard, Poster
 from .web.schedule import Schedule
 from .web.server import Deps, WebServer, build_app
 from .web.signatures import EnfonicaSigner, Signer, derived_enfonica_key
+from .web.signed_fetcher import SignedFetcher
 from .web.views import announced
 
 GRACE: Final = 90.0
@@ -256,7 +255,7 @@ class Server:
         self._signer = Signer(config.signing_key.get_secret_value())
         self._scripts = ScriptThread()
         self._stack.push_async_callback(asyncio.to_thread, self._scripts.close)
-        self._fetcher = _SignedFetcher(Fetcher(guard), self._signer)
+        self._fetcher = SignedFetcher(Fetcher(guard), self._signer)
         self._stack.push_async_callback(self._fetcher.close)
         poster = Poster(guard)
         self._stack.push_async_callback(poster.close)
@@ -385,22 +384,8 @@ class Server:
         return Route(route.swml, route.status_url, policy)
 
     def _journal_end(self, folder: str) -> int:
-        """Return the last position the journal of a leg holds, on one side or the other."""
-        ends: list[int] = []
-        faults: list[LocalError] = []
-        for side in (Direction.SPEAK, Direction.LISTEN):
-            try:
-                with open_journal(self._data_dir / folder / f"{side}.journal") as journal:
-                    end, rate = journal.end, journal.header.rate
-                if side is Direction.LISTEN:
-                    leads = read_leads(read_notes(self._data_dir / folder))
-                    end = heard_at(leads, rate, end)
-                ends.append(end)
-            except LocalError as error:
-                faults.append(error)
-        if not ends:
-            raise faults[0]
-        return max(ends)
+        """Return how far the journal of a leg goes; `folder` is relative to the data folder."""
+        return journal_end(self._data_dir / folder)
 
     async def _stop_recovery(self) -> None:
         """End it where it stands; the next start goes on with what is left."""
@@ -440,32 +425,3 @@ def _enfonica_key(config: Config) -> bytes:
     if config.enfonica_signing_key is not None:
         return config.enfonica_signing_key.get_secret_value()
     return derived_enfonica_key(config.signing_key.get_secret_value())
-
-
-class _SignedFetcher:
-    """Fetches documents and media, every POST signed (contract A11)."""
-
-    def __init__(self, fetcher: Fetcher, signer: Signer) -> None:
-        self._fetcher = fetcher
-        self._signer = signer
-
-    async def get(self, url: str, *, max_bytes: int, timeout: float) -> Fetched:  # noqa: ASYNC109
-        """See `Fetcher.get`."""
-        return await self._fetcher.get(url, max_bytes=max_bytes, timeout=timeout)
-
-    async def post(
-        self,
-        url: str,
-        *,
-        body: bytes,
-        max_bytes: int,
-        timeout: float,  # noqa: ASYNC109
-    ) -> Fetched:
-        """See `Fetcher.post`."""
-        return await self._fetcher.post(
-            url, body, max_bytes=max_bytes, timeout=timeout, signer=self._signer
-        )
-
-    async def close(self) -> None:
-        """See `Fetcher.close`."""
-        await self._fetcher.close()

@@ -38,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .counting import Counts
+from .decoding import Decoder
 from .dtmf import DigitDetector, event_duration
 from .packet import HEADER, PacketBatch, PacketFields, wrap_distance
 from .ring import LARGEST, RING, Ring
@@ -92,10 +93,7 @@ class Timelines:
         self, capacity: int, laws: Mapping[Kind, NDArray[np.int16]], rate: int = 8000
     ) -> None:
         self.rate = rate
-        self._table: NDArray[np.int16] = np.concatenate(
-            [np.zeros(256, np.int16), laws[Kind.ULAW], laws[Kind.ALAW]]
-        )
-        self._pairs = {kind: _pairs(table) for kind, table in laws.items()}
+        self._decoder = Decoder({int(kind): table for kind, table in laws.items()})
         self._ring = Ring(capacity)
         self._kinds: NDArray[np.uint8] = np.zeros((capacity, 128), np.uint8)
         self._origin: NDArray[np.float64] = np.zeros(capacity, np.float64)
@@ -284,14 +282,8 @@ class Timelines:
         for one in forms:
             these = slice(None) if len(forms) == 1 else form == one
             payload = batch.data[row[these], HEADER : HEADER + (one >> 8)]
-            samples = self._decode(payload, Kind(one & 0xFF))
+            samples = self._decoder.many(payload, one & 0xFF)
             self._ring.put_many(slot[these], position[these], samples)
-
-    def _decode(self, payload: NDArray[np.uint8], kind: Kind) -> NDArray[np.int16]:
-        """Return the samples of G.711 payloads, shape (n, size); two bytes at a time if we can."""
-        if payload.shape[1] % 2:
-            return self._table.take(payload + (int(kind) << 8))
-        return self._pairs[kind].take(payload.view(np.uint16)).view(np.int16)
 
     def _move_on(
         self, fields: PacketFields, starts: NDArray[np.int64], counts: NDArray[np.int64]
@@ -341,7 +333,7 @@ class Timelines:
         position = self._locate(slot, fields, index, float(batch.arrival[row]))
         if position is None or kind not in {Kind.ULAW, Kind.ALAW}:
             return None
-        self._store(slot, position, self._table[payload.astype(np.int64) + (kind << 8)])
+        self._store(slot, position, self._decoder.one(payload, kind))
         newest = self.counts.is_newest(slot, int(fields.sequence[index]))
         if newest and position + size == self.placed[slot]:
             self.counts.skipped[slot] = 0
@@ -452,9 +444,3 @@ class Timelines:
         if missing:
             skipped[slot] -= missing
             self.spans.lose(slot, start, min(start + missing * size, end))
-
-
-def _pairs(table: NDArray[np.int16]) -> NDArray[np.uint32]:
-    """Return what each two bytes decode to, shape (65536,): both samples in one word."""
-    one = table.view(np.uint16).astype(np.uint32)
-    return (one[:, None] << np.uint32(16) | one).reshape(-1)

@@ -60,6 +60,7 @@ from .web.health import DiskHealth, Health, MediaHealth
 from .web.links import Links, download_url
 from .web.manner import ready_manner, status_manner
 from .web.outbound import Fetcher, OutboundGuard, Poster
+from .web.requester import Requester
 from .web.schedule import Schedule
 from .web.server import Deps, WebServer, build_app
 from .web.signatures import EnfonicaSigner, Signer, derived_enfonica_key
@@ -257,6 +258,8 @@ class Server:
         self._stack.push_async_callback(asyncio.to_thread, self._scripts.close)
         self._fetcher = SignedFetcher(Fetcher(guard), self._signer)
         self._stack.push_async_callback(self._fetcher.close)
+        self._requester = Requester(guard)
+        self._stack.push_async_callback(self._requester.close)
         poster = Poster(guard)
         self._stack.push_async_callback(poster.close)
         schedule = Schedule(config.callbacks.schedule, secrets.SystemRandom().random)
@@ -282,6 +285,7 @@ class Server:
             calls=Calls(self._database),
             documents=Documents(self._fetcher),
             scripts=self._scripts,
+            requester=self._requester,
             clips=Clips(self._fetcher, self._own_recording),
             clock=self.clock,
             identity=Identity(

@@ -23,6 +23,7 @@ from ..swml.actions import (
     FileAudio,
     Finished,
     Hangup,
+    HttpRequest,
     Play,
     Prompt,
     Record,
@@ -38,6 +39,7 @@ from .clips import amplify
 from .documents import DocumentRefused, origin_of
 from .prompting import run_prompt
 from .recording import RecordingOrder
+from .requesting import run_request
 
 if TYPE_CHECKING:
     from .call import Call
@@ -111,6 +113,8 @@ class Performance:
                 return await self._play(action)
             case Prompt():
                 return await self._prompt(action)
+            case HttpRequest():
+                return await run_request(self._call, action)
             case SendDigits():
                 return await self._send_digits(action.digits)
             case RecordCall():

@@ -5,7 +5,7 @@ A call never imports a socket, a database or an HTTP client: it is handed these.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -232,6 +232,38 @@ class Fetcher(Protocol):
 
     def post(self, url: str, *, body: bytes, max_bytes: int, timeout: float) -> Awaitable[Fetched]:
         """Send a signed JSON body and return the answer; PeerError as for `get`."""
+
+
+class Answered(Protocol):
+    """What an HTTP request brought, whatever its status."""
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Header fields by name in lower case."""
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+
+
+class Requester(Protocol):
+    """Makes the requests of scripts."""
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        max_bytes: int,
+        timeout: float,
+    ) -> Awaitable[Answered]:
+        """Return the answer; PeerError with a sentence when there is none to be had."""
 
 
 class Signalling(Protocol):

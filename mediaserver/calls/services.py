@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..clock import Clock
 from .clips import Clips
 from .documents import Documents
-from .ports import CallStore, Journals, MediaEngine, Outbox, Signalling
+from .ports import CallStore, Journals, MediaEngine, Outbox, Requester, Signalling
 from .recording import Studio
 from .scripts import ScriptThread
 
@@ -33,6 +33,7 @@ class Services:
     calls: CallStore
     documents: Documents
     scripts: ScriptThread
+    requester: Requester
     clips: Clips
     clock: Clock
     identity: Identity

@@ -157,6 +157,20 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """Ask a web application something."""
+
+    url: str
+    method: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    timeout: float
+    """Seconds for all of it; 0: as long as the server allows."""
+    save_variables: bool
+    """Whether the fields of a JSON answer become variables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SendDigits:
     """Press keys; `W` waits a second, `w` half of one."""
 
@@ -200,6 +214,7 @@ Action = (
     | Record
     | RecordCall
     | StopRecordCall
+    | HttpRequest
     | SendDigits
     | Sleep
     | Hangup

@@ -19,6 +19,9 @@ MAX_NUMBER: Final = 64
 MAX_EXPRESSION: Final = 1024
 """Characters between the braces of `${...}` (contract A9)."""
 
+MAX_REQUEST_BODY: Final = 65_536
+"""Octets of what `request` sends, and of what it is answered (contract A8)."""
+
 MAX_TRANSFERS: Final = 32
 """Of one call (contract A7)."""
 

@@ -82,7 +82,7 @@ class RequestSigner(Protocol):
         """Return headers for a request to `url` with `body`."""
 
 
-class _Session:
+class Session:
     """One aiohttp session for one purpose, made when it is first used."""
 
     def __init__(self, guard: OutboundGuard) -> None:
@@ -133,7 +133,7 @@ class Fetcher:
     """Fetches documents and media."""
 
     def __init__(self, guard: OutboundGuard) -> None:
-        self._session = _Session(guard)
+        self._session = Session(guard)
 
     async def get(
         self,
@@ -196,7 +196,7 @@ class Poster:
     """Sends callbacks."""
 
     def __init__(self, guard: OutboundGuard) -> None:
-        self._session = _Session(guard)
+        self._session = Session(guard)
 
     async def post(
         self,

@@ -20,7 +20,7 @@ from mediaserver.calls.clips import Clips
 from mediaserver.calls.documents import Documents
 from mediaserver.calls.ledger import Ledger
 from mediaserver.calls.performance import ACK_WAIT
-from mediaserver.calls.ports import Fetched
+from mediaserver.calls.ports import Answered, Fetched
 from mediaserver.calls.recording import Studio as RecordingStudio
 from mediaserver.calls.recovery import recover
 from mediaserver.calls.registry import Registry, Route
@@ -164,6 +164,11 @@ class NoFetcher:
         raise AssertionError
 
 
+class NoRequester:
+    async def request(self, method: str, url: str, **_: Any) -> Answered:
+        raise AssertionError
+
+
 class Shelf(Documents):
     """Hands out one document, when the gate opens."""
 
@@ -213,6 +218,7 @@ class House:
             calls=CallBook(self.archive),
             documents=self.shelf,
             scripts=ScriptThread(),
+            requester=NoRequester(),
             clips=Clips(NoFetcher(), lambda url: None),
             clock=self.clock,
             identity=Identity(project_id="p", space_id="s", node_id="n"),

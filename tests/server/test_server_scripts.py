@@ -57,8 +57,30 @@ def server(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iter
         ],
         "circle": [{"transfer": {"dest": "main"}}],
         "nowhere": [{"execute": {"dest": receiver.url("/menu/gone")}}],
+        "ask": [
+            {
+                "request": {
+                    "url": receiver.url("/menu/box"),
+                    "method": "POST",
+                    "save_variables": True,
+                    "headers": {"X-Key": "${call.type}"},
+                    "body": {"who": "${call.from}", "n": [1]},
+                }
+            },
+            {"request": {"url": "http://127.0.0.1:9/", "method": "GET", "timeout": 2}},
+            {"set": {"code": "${request_response_code}", "first": "${request_response.name}"}},
+            {
+                "record": {
+                    "max_length": 0.2,
+                    "status_url": receiver.url(
+                        "/asked/${first}-${code}-${request_result}-${return_value}"
+                    ),
+                }
+            },
+        ],
         "plain": [{"record": {"status_url": receiver.url("/plain"), "initial_timeout": 0}}],
     }
+    receiver.pages["/menu/box"] = ("application/json", b'{"name": "blue"}')
     receiver.refusals["/menu/gone"] = [404] * 100
     with_leave = Server(folder, scripts)
     document = json.loads((folder / "script-0.json").read_text())
@@ -194,3 +216,15 @@ async def test_a_script_that_cannot_go_on_is_refused_with_its_code(
         assert answer.status == 500
     refusals = [line for line in server.lines() if line["event"] == "document refused"]
     assert code in {line["code"] for line in refusals}
+
+
+async def test_what_an_application_is_asked_becomes_variables(
+    server: Server, receiver: Receiver
+) -> None:
+    async with calling(server, "ask"):
+        await receiver.until_final("/asked/blue-200-failed-failed")
+    (asked,) = receiver.at("/menu/box")
+    assert asked.headers["x-key"] == "sip"
+    assert asked.headers["content-type"] == "application/json"
+    assert asked.event["who"].startswith("sip:caller@")
+    assert asked.event["n"] == [1]

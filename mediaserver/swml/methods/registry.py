@@ -14,6 +14,7 @@ from .method import Method, suggestion
 from .play import PLAY
 from .prompt import PROMPT
 from .record import RECORD, RECORD_CALL, STOP_RECORD_CALL
+from .request import REQUEST
 from .send_digits import SEND_DIGITS
 from .sleep import SLEEP
 from .variables import SET, UNSET
@@ -32,6 +33,7 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
             PROMPT,
             RECORD,
             RECORD_CALL,
+            REQUEST,
             RETURN,
             SEND_DIGITS,
             SET,
@@ -59,7 +61,6 @@ NOT_SUPPORTED: Final = frozenset(
         "live_translate",
         "pay",
         "receive_fax",
-        "request",
         "send_fax",
         "send_sms",
         "sip_refer",

@@ -191,7 +191,9 @@ def test_documented_scripts_are_accepted() -> None:
         document.load(source)
 
 
-@pytest.mark.parametrize("name", ["announce.yaml", "voicemail.yaml"])
+@pytest.mark.parametrize(
+    "name", ["announce.yaml", "menu.yaml", "record_call.yaml", "voicemail.yaml"]
+)
 def test_the_scripts_that_come_with_it_are_accepted(name: str) -> None:
     document.load((ROOT / "config" / name).read_bytes())
 

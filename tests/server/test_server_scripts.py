@@ -10,15 +10,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from farend.phone import Phone
 from farend.receiver import Receiver
-from farend.server import Server
+from farend.server import PROJECT, Server
 from farend.speech import choose, key_payloads, utterance
 from farend.talker import Talker
 from farend.waveform import place
 
-STAR, POUND = 10, 11
+CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
 def menu(receiver: Receiver) -> list[object]:
@@ -228,3 +229,26 @@ async def test_what_an_application_is_asked_becomes_variables(
     assert asked.headers["content-type"] == "application/json"
     assert asked.event["who"].startswith("sip:caller@")
     assert asked.event["n"] == [1]
+
+
+async def test_the_menu_that_comes_with_it_leads_to_a_message(tmp_path: Path) -> None:
+    document = yaml.safe_load((CONFIG / "menu.yaml").read_text())
+    with Server(tmp_path, {"menu": document["sections"]["main"]}) as server:
+        script = tmp_path / "script-0.json"
+        script.write_text(json.dumps(document))
+        async with calling(server, "menu") as caller:
+            await caller.press(5)
+            await asyncio.sleep(0.3)
+            await caller.press(2)
+            async with asyncio.timeout(10):
+                while not (rows := listed(server)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            assert rows[0]["state"] == "PENDING"
+            await caller.phone.hang_up()
+
+
+def listed(server: Server) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = server.get(f"/v1beta1/projects/{PROJECT}/recordings").json[
+        "recordings"
+    ]
+    return found

@@ -177,7 +177,11 @@ async def _show(server: Server, key: str, folder: Path, final: dict[str, Any]) -
         resource = await response.json()
         if response.status != 200:
             raise LocalError(f"GET {url} answered {response.status}")
+    more = resource.pop("x-mediaserver")
     print("   " + json.dumps(resource, indent=2).replace("\n", "\n   "))
+    parts = more["account"]["milliseconds"].items()
+    told = ", ".join(f"{part} {length} ms" for part, length in parts if length)
+    print(f"   and in x-mediaserver, beside more: ended by {more['stopReason']}; {told}")
     _show_file(folder, name)
 
 

@@ -47,7 +47,6 @@ class StopReason(StrEnum):
     COMMAND = "command"
     HANGUP = "hangup"
     RESTART = "restart"
-    FAULT = "fault"
 
 
 class ErrorCode(StrEnum):

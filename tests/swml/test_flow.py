@@ -269,6 +269,13 @@ def test_a_document_at_a_url_is_asked_for(method: str) -> None:
     assert slept(script) == [5, 9] if method == "execute" else [5]
 
 
+def test_a_url_is_one_however_its_scheme_is_written() -> None:
+    fetch = run([{"execute": {"dest": "HTTPS://app/X"}}]).next()
+    assert isinstance(fetch, FetchDocument)
+    assert fetch.url == "https://app/X"
+    assert fault([{"execute": {"dest": "http://"}}])[1] == "sections.main[0].execute.dest"
+
+
 def test_a_fetched_document_names_its_own_sections() -> None:
     script = run([{"execute": {"dest": "https://app/x"}}], sub=[{"sleep": 1000}])
     script.next()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ..actions import Action, FetchDocument
 from ..document_source import inline_document, is_url
 from ..errors import Code, ScriptError, item, member, quoted
-from ..expression import as_text
+from ..expression import as_text, read_path
 from ..javascript import check_syntax
+from ..source import web_url
 from .kinds import DEFERRED, Anything, Place, Text, Whole
 from .method import Method, Parameter, suggestion
 
@@ -171,8 +172,6 @@ def _pick(values: Mapping[str, Any], blocks: Any, machine: Machine, path: str) -
 
 
 def _path_of(name: str, path: str) -> Any:
-    from ..expression import read_path
-
     found = read_path(name, path)
     if found is None:
         message = f"{quoted(name)} is not the name of a variable"
@@ -226,8 +225,15 @@ def _go_to(
     """Go where `dest` says, at once or when its document has been fetched."""
     dest = values["dest"].strip()
     if is_url(dest):
+        url = web_url(dest)
+        if url is None:
+            raise ScriptError(
+                Code.METHOD_PARAMETER_INVALID_VALUE,
+                member(step.path, "dest"),
+                "must be an http(s) URL, a section, or a document in JSON",
+            )
         return FetchDocument(
-            url=dest, params=values["params"], path=step.path,
+            url=url, params=values["params"], path=step.path,
             arrived=lambda document: go(document, "main"),
         )  # fmt: skip
     if dest.startswith("{"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -29,8 +29,8 @@ class Step:
     params: Any
     path: str
     """Of the method: `sections.main[2].record`."""
-    blocks: tuple[tuple[Step, ...], ...] = ()
-    """The steps written within it, such as the branches of `cond`, in their order."""
+    blocks: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    """The steps written within it, such as the branches of `cond`, by their paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,11 @@ def _section(code: Any, path: str, allow_files: bool) -> tuple[Step, ...]:
         raise ScriptError(Code.SECTION_CODE_MISSING, path, "has no steps")
     if not isinstance(code, list):
         raise ScriptError(Code.ELEMENT_WRONG_TYPE, path, "must be a list of steps")
-    return tuple(_step(step, item(path, i), allow_files) for i, step in enumerate(code))
+    return _block(code, path, allow_files)
+
+
+def _block(steps: list[Any], path: str, allow_files: bool) -> tuple[Step, ...]:
+    return tuple(_step(step, item(path, i), allow_files) for i, step in enumerate(steps))
 
 
 def _step(step: Any, path: str, allow_files: bool) -> Step:
@@ -101,8 +105,8 @@ def _step(step: Any, path: str, allow_files: bool) -> Step:
     ((name, params),) = step.items()
     place = member(path, name)
     method = find_method(name, place)
-    method.check(params, place, allow_files=allow_files)
-    blocks = tuple(
-        _section(block, where, allow_files) for where, block in method.blocks(params, place)
-    )
+    blocks = {
+        where: _block(steps, where, allow_files)
+        for where, steps in method.check(params, place, allow_files=allow_files)
+    }
     return Step(name, params, place, blocks)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .document import Document
+    from .document import Document, Step
 
 
 def is_url(dest: str) -> bool:
@@ -18,3 +19,10 @@ def inline_document(text: str, *, allow_files: bool) -> Document:
     from .document import load  # which knows every method, this one's caller too
 
     return load(text, content_type="application/json", allow_files=allow_files)
+
+
+def document_of(steps: tuple[Step, ...], *, allow_files: bool) -> Document:
+    """Return a document whose `main` is some steps of another one."""
+    from .document import MAIN, VERSION, Document
+
+    return Document(VERSION, MappingProxyType({MAIN: steps}), allow_files, scripted=True)

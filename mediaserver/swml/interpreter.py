@@ -12,6 +12,7 @@ then calls it in the one thread it keeps for that.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -19,9 +20,20 @@ from .actions import Action, FetchDocument, Finished, Hangup
 from .document import Document, Step
 from .errors import Code, ScriptError
 from .expression import Scope
+from .javascript import Engine
 from .limits import MAX_QUIET_STEPS
-from .machine import Machine
+from .machine import RETURN_VALUE, Machine
+from .methods.method import Method
 from .methods.registry import METHODS
+
+
+@dataclass(frozen=True, slots=True)
+class _Carrying:
+    """A step whose action is being carried out."""
+
+    method: Method
+    values: Mapping[str, Any]
+    step: Step
 
 
 class Interpreter:
@@ -33,10 +45,16 @@ class Interpreter:
         call: Mapping[str, Any],
         envs: Mapping[str, Any] | None = None,
         params: Mapping[str, Any] | None = None,
+        engine: Engine | None = None,
     ) -> None:
-        """`call`, `envs` and `params` are the roots of variable paths; they are not changed."""
-        self._machine = Machine(document, call, envs or {}, params or {})
+        """`call`, `envs` and `params` are the roots of variable paths; they are not changed.
+
+        `engine` evaluates expressions; None: that is done in the thread that asks for `next`.
+        """
+        self._machine = Machine(document, call, envs or {}, params or {}, engine)
         self._pending: Action | None = None
+        self._carrying: _Carrying | None = None
+        self._completed: _Carrying | None = None
 
     @property
     def variables(self) -> Mapping[str, Any]:
@@ -51,7 +69,7 @@ class Interpreter:
     @property
     def scripted(self) -> bool:
         """Whether `next` may have to evaluate JavaScript."""
-        return self._machine.step is not None and self._machine.document.scripted
+        return self._machine.scripted
 
     @property
     def step(self) -> Step | None:
@@ -71,12 +89,20 @@ class Interpreter:
     def complete(self, variables: Mapping[str, Any] | None = None) -> None:
         """Say that the last action was carried out and which variables it set."""
         assert self._pending is not None, "there is no action to complete"
-        self._machine.variables.update(variables or {})
+        machine, carrying = self._machine, self._carrying
+        machine.variables.update(variables or {})
         pending, self._pending = self._pending, None
         if isinstance(pending, Hangup):
-            self._machine.stop()
-        elif not isinstance(pending, FetchDocument):
-            self._machine.advance()
+            machine.stop()
+        elif carrying is not None:
+            outcome = carrying.method.outcome
+            if outcome is not None and outcome in machine.variables:
+                machine.variables[RETURN_VALUE] = machine.variables[outcome]
+            if carrying.method.after is None:
+                machine.advance()
+            else:
+                # It may take JavaScript, and so is left to next().
+                self._completed = carrying
 
     def arrived(self, document: Document) -> None:
         """Say that the document of a `FetchDocument` is there, and go on with it."""
@@ -92,16 +118,26 @@ class Interpreter:
     def _advance(self) -> Action | None:
         """Carry out methods of control up to the next action; None when there is none."""
         machine = self._machine
+        self._carrying = None
+        completed, self._completed = self._completed, None
+        if completed is not None:
+            assert completed.method.after is not None
+            action = completed.method.after(completed.values, completed.step, machine)
+            if action is not None:
+                return action
         for _ in range(MAX_QUIET_STEPS):
-            step = machine.step
+            step = machine.settle()
             if step is None:
                 return None
             method = METHODS[step.method]
-            allow_files = machine.document.allow_files
-            values = method.values(step.params, step.path, machine.scope, allow_files=allow_files)
-            if method.control is None:
-                assert method.build is not None
+            if not method.carried_out:
+                message = f"the method {step.method} is not carried out by this server"
+                raise ScriptError(Code.METHOD_EXECUTE_FAILED, step.path, message)
+            values = method.values(step, machine.scope, allow_files=machine.document.allow_files)
+            if method.build is not None:
+                self._carrying = _Carrying(method, values, step)
                 return method.build(values)
+            assert method.control is not None
             action = method.control(values, step, machine)
             if action is not None:
                 return action

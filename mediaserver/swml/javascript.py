@@ -5,8 +5,9 @@ roots `vars`, `params`, `envs` and `call`, and by their bare names what is in `v
 `call`, in this order. What it changes is forgotten; functions and loops are refused by name, and
 what gets past that meets the limits on time and memory.
 
-The engine (QuickJS) lets go of the interpreter's lock while it works. A context stays with the
-thread that made it: whoever steps through scripts with expressions does so in one thread.
+The engine (QuickJS) ends an expression in time wherever it looks at the clock, which is nearly
+everywhere: some of its functions, given a list said to be endless, go on for ever. A server has
+expressions evaluated where that can be ended from outside, by an `Engine` of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import quickjs
 
@@ -28,10 +31,13 @@ SECONDS: Final = 0.15
 """Of one expression, in CPU time (contract A9)."""
 
 MEMORY: Final = 16 << 20
-"""Bytes of a call's context."""
+"""Bytes of an expression and what it is given."""
 
 STACK: Final = 256 << 10
 """Bytes of stack: an expression of `MAX_EXPRESSION` characters nests no deeper."""
+
+MAX_REMEMBERED: Final = 1024
+"""Expressions of which it is remembered whether they are any: a step in turn asks again."""
 
 _EXACT: Final = 1 << 53
 """Numbers below this are exact integers in JavaScript."""
@@ -44,11 +50,26 @@ _REFUSED: Final = re.compile(
 )
 
 
+class EngineFault(Exception):
+    """An expression has no value; the message says why."""
+
+
+class Engine(Protocol):
+    """Whatever evaluates expressions."""
+
+    def evaluate(self, expression: str, roots: Mapping[str, Any]) -> Any:
+        """Return the value of an expression as Python has it; EngineFault when it has none.
+
+        `roots` are the names it sees: `vars`, `params`, `envs`, `call`, all of them maps.
+        """
+
+
 class JavaScript:
     """The expressions of one call."""
 
-    def __init__(self) -> None:
-        self._context: quickjs.Context | None = None
+    def __init__(self, engine: Engine | None = None) -> None:
+        """Without an `engine` they are evaluated here."""
+        self._engine = engine or _Here()
 
     def evaluate(self, expression: str, scope: Scope, path: str) -> Any:
         """Return the value of an expression as Python has it, None for `undefined` and `null`.
@@ -56,19 +77,33 @@ class JavaScript:
         ScriptError with `path` when it is none, or takes too long or too much.
         """
         check(expression, path)
-        context = self._context = self._context or _context()
         roots = {
             "vars": scope.vars, "params": scope.params, "envs": scope.envs, "call": scope.call,
         }  # fmt: skip
         try:
-            for name, value in roots.items():
-                context.set(name, context.parse_json(json.dumps(dict(value), default=str)))
-            bare = {**scope.call, **scope.envs, **scope.vars}
-            context.set("__bare", context.parse_json(json.dumps(bare, default=str)))
-            return _plain(context.eval(f"with(__bare){{({expression}\n)}}"), expression, path)
-        except quickjs.JSException as error:
-            self._context = None  # whatever state it left
-            raise _failed(expression, path, str(error).partition("\n")[0]) from None
+            return self._engine.evaluate(expression, roots)
+        except EngineFault as fault:
+            raise _failed(expression, path, str(fault)) from None
+
+
+class _Here:
+    """Evaluates expressions in this thread."""
+
+    def evaluate(self, expression: str, roots: Mapping[str, Any]) -> Any:
+        return evaluate(expression, roots)
+
+
+def evaluate(expression: str, roots: Mapping[str, Any]) -> Any:
+    """Return the value of an expression, in a context of its own; see `Engine.evaluate`."""
+    context = _context()
+    try:
+        for name, value in roots.items():
+            context.set(name, context.parse_json(json.dumps(dict(value), default=str)))
+        bare = {**roots["call"], **roots["envs"], **roots["vars"]}
+        context.set("__bare", context.parse_json(json.dumps(bare, default=str)))
+        return _plain(context.eval(f"with(__bare){{({expression}\n)}}"))
+    except quickjs.JSException as error:
+        raise EngineFault(str(error).partition("\n")[0]) from None
 
 
 def check(expression: str, path: str) -> None:
@@ -86,12 +121,20 @@ def check(expression: str, path: str) -> None:
 def check_syntax(expression: str, path: str) -> None:
     """Raise ScriptError for what no JavaScript can be made of."""
     check(expression, path)
+    wrong = _syntax_error(expression)
+    if wrong is not None:
+        raise _failed(expression, path, wrong)
+
+
+@lru_cache(MAX_REMEMBERED)
+def _syntax_error(expression: str) -> str | None:
     context = _context()
     try:
         context.set("__text", f"with(Object){{return ({expression}\n)}}")
         context.eval("new Function(__text); 0")
     except quickjs.JSException as error:
-        raise _failed(expression, path, str(error).partition("\n")[0]) from None
+        return str(error).partition("\n")[0]
+    return None
 
 
 def _context() -> quickjs.Context:
@@ -102,17 +145,17 @@ def _context() -> quickjs.Context:
     return context
 
 
-def _plain(value: Any, expression: str, path: str) -> Any:
+def _plain(value: Any) -> Any:
     """Return what came out as maps, lists and scalars."""
     if isinstance(value, quickjs.Object):
         text = value.json()
         if text is None:
-            raise _failed(expression, path, "its value is no data")
+            raise EngineFault("its value is no data")
         if len(text) > MAX_TEXT:
-            raise _failed(expression, path, f"its value is longer than {MAX_TEXT} characters")
+            raise EngineFault(f"its value is longer than {MAX_TEXT} characters")
         return json.loads(text)
     if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise _failed(expression, path, f"its value is longer than {MAX_TEXT} characters")
+        raise EngineFault(f"its value is longer than {MAX_TEXT} characters")
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:

@@ -40,11 +40,26 @@ MAX_PATH_PARTS: Final = 32
 MAX_TEXT: Final = 65_536
 """Characters of a text after variables were filled in."""
 
+MAX_SPEECH: Final = 5000
+"""Characters of a text that is spoken: about six minutes."""
+
 MAX_URL: Final = 2048
 """Characters of a URL or file name; what browsers and proxies carry."""
 
 MAX_PLAY_URLS: Final = 256
 """Entries of `play.urls`."""
+
+MAX_DESTINATIONS: Final = 32
+"""Of `connect`: called one after the other, or at the same time."""
+
+MAX_LINE: Final = 256
+"""Characters of names, identifiers and addresses."""
+
+MAX_TOKEN: Final = 8192
+"""Characters of a bearer token, which is a line of an HTTP request."""
+
+MAX_ENTRIES: Final = 64
+"""Of a map of the script's own that is sent on, such as `custom_parameters`."""
 
 MAX_TERMINATORS: Final = 64
 """Characters of `record.terminators`, repeats included; there are 16 keys."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 from .document import MAIN, Document, Step
 from .errors import Code, ScriptError, quoted
 from .expression import Scope
+from .javascript import Engine, JavaScript
 from .limits import MAX_FRAMES, MAX_TRANSFERS
 
 Steps = tuple[Step, ...]
@@ -52,12 +53,13 @@ class Machine:
         call: Mapping[str, Any],
         envs: Mapping[str, Any],
         params: Mapping[str, Any],
+        engine: Engine | None,
     ) -> None:
         self.variables: dict[str, Any] = {}
         self._call = call
         self._envs = envs
         self._transfers = 0
-        self._scope = Scope(call, self.variables, envs, params)
+        self._scope = Scope(call, self.variables, envs, params, JavaScript(engine))
         self._frames = [Frame(document, document.sections[MAIN], params=params)]
 
     @property
@@ -67,7 +69,17 @@ class Machine:
 
     @property
     def step(self) -> Step | None:
-        """The step that comes next; None after the last."""
+        """The step that is in turn, or will be when what is at its end has been left."""
+        for frame in reversed(self._frames):
+            if frame.position < len(frame.steps):
+                return frame.steps[frame.position]
+        return None
+
+    def settle(self) -> Step | None:
+        """Leave what is at its end; return the step that comes next, None after the last.
+
+        What leaving a section sets off may be JavaScript.
+        """
         while self._frames:
             frame = self._frames[-1]
             if frame.position < len(frame.steps):
@@ -80,6 +92,11 @@ class Machine:
     def document(self) -> Document:
         """The document whose step comes next."""
         return self._frames[-1].document
+
+    @property
+    def scripted(self) -> bool:
+        """Whether there may be JavaScript in what is being gone through."""
+        return any(frame.document.scripted for frame in self._frames)
 
     def advance(self) -> None:
         """Go on to the step after this one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ class SourceError(ValueError):
     """A text names nothing that can be played; the message says what would be right."""
 
 
-def web_url(text: str) -> str | None:
+def web_url(text: str, schemes: Collection[str] = ("http", "https")) -> str | None:
     """Return an http or https URL with its scheme in lower case; None if it is none."""
     if len(text) > MAX_URL or not text.isprintable() or " " in text:
         return None
@@ -29,7 +30,7 @@ def web_url(text: str) -> str | None:
         host, _ = parts.hostname, parts.port  # reading a port checks it
     except ValueError:
         return None
-    if parts.scheme not in {"http", "https"} or not host:
+    if parts.scheme not in schemes or not host:
         return None
     return parts.scheme + text[len(parts.scheme) :]
 

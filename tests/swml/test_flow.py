@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from mediaserver.swml.actions import FetchDocument, Finished, Hangup, Sleep
 from mediaserver.swml.document import load
 from mediaserver.swml.errors import ScriptError
 from mediaserver.swml.interpreter import Interpreter
+from mediaserver.swml.javascript import evaluate
 
 INVALID = "method_parameter_invalid_value"
 MISSING = "method_parameter_missing"
@@ -306,9 +308,9 @@ def test_a_hang_up_in_a_section_ends_everything() -> None:
         ({"cond": {}}, INVALID, ".cond"),
         ({"cond": []}, INVALID, ".cond"),
         ({"cond": [{"when": "a"}]}, INVALID, ".cond[0]"),
-        ({"cond": [{"else": []}, {"when": "a", "then": []}]}, INVALID, ".cond[0]"),
+        ({"cond": [{"else": []}, {"when": "a", "then": [], "else": []}]}, INVALID, ".cond[1]"),
         ({"cond": [{"when": "a +", "then": [{"sleep": 1}]}]}, "js_eval_error", ".cond[0].when"),
-        ({"cond": [{"when": "a", "then": []}]}, "section_code_missing", ".cond[0].then"),
+        ({"cond": [{"when": "a", "then": None}]}, INVALID, ".cond[0].then"),
         ({"cond": [{"when": "a", "then": [{"anser": {}}]}]}, NO_METHOD, ".cond[0].then[0].anser"),
         ({"switch": {"variable": "a"}}, MISSING, ".switch.case"),
         ({"switch": {"variable": "a", "case": {"x": [{"sleep": 0}]}}}, INVALID,
@@ -327,3 +329,66 @@ def test_a_hang_up_in_a_section_ends_everything() -> None:
 )  # fmt: skip
 def test_a_wrong_step_is_refused_with_its_place(step: Any, code: str, path: str) -> None:
     assert loaded_fault([step]) == (code, f"sections.main[0]{path}")
+
+
+class Watched:
+    """An engine that notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def evaluate(self, expression: str, roots: Mapping[str, Any]) -> Any:
+        self.asked.append(expression)
+        return evaluate(expression, roots)
+
+
+def test_expressions_are_evaluated_by_next_and_nothing_else() -> None:
+    engine = Watched()
+    result = [{"when": "return_value == 5", "then": [{"sleep": 2}]}]
+    main = [{"execute": {"dest": "other", "result": result}}]
+    text = script(main, other=[{"connect": {"to": "1", "result": result}}])
+    run = Interpreter(load(text), {}, engine=engine)
+    run.next()
+    run.complete({"connect_result": "5"})
+    assert run.scripted
+    assert getattr(run.step, "method", None) == "connect"
+    assert engine.asked == []
+    assert run.next() == Sleep(seconds=0.002)
+    run.complete()
+    assert run.scripted
+    assert run.step is None
+    assert engine.asked == ["return_value == 5"]
+    assert run.next() == Sleep(seconds=0.002)
+    assert engine.asked == ["return_value == 5"] * 2
+
+
+def test_a_result_that_cannot_be_evaluated_ends_the_script_as_any_step_does() -> None:
+    result = [{"when": "nothing.at.all", "then": []}]
+    run = Interpreter(
+        load(script([{"execute": {"dest": "other", "result": result}}], other=[{"sleep": 1}])), {}
+    )
+    run.next()
+    run.complete()
+    assert run.step is None
+    with pytest.raises(ScriptError) as refused:
+        run.next()
+    assert refused.value.path == "sections.main[0].execute"
+    assert run.variables["script_error"] == "relay_script_js_eval_error"
+    assert run.next() == Finished()
+
+
+def test_else_may_stand_with_a_condition_or_before_it() -> None:
+    def steps(n: int, *branches: Any) -> list[int]:
+        return slept(run([{"set": {"n": n}}, {"cond": list(branches)}]))
+
+    both = {"when": "n == 1", "then": [{"sleep": 1}], "else": [{"sleep": 9}]}
+    second = {"when": "n == 2", "then": [{"sleep": 2}]}
+    assert [steps(n, both, second) for n in (1, 2, 3)] == [[1], [2], [9]]
+    first = {"else": [{"sleep": 8}]}
+    assert [steps(n, first, second) for n in (2, 3)] == [[2], [8]]
+
+
+def test_a_branch_may_have_nothing_in_it() -> None:
+    assert slept(run([{"cond": [{"when": "true", "then": []}]}, {"sleep": 1}])) == [1]
+    switch = {"switch": {"variable": "e", "case": {}, "default": []}}
+    assert slept(run([switch, {"sleep": 1}])) == [1]

@@ -162,6 +162,9 @@ HUNDRED = 0.1
         "a: &a {b: c}\nd: [" + "*a," * 30_000 + "]",
         "- a\n" * 200_000,
         '{"a":[' + "1," * 400_000 + "1]}",
+        "[" + "[]," * 340_000 + "[]]",
+        "[" + ("[" * 30 + "]" * 30 + ",") * 17_000 + "1]",
+        '{"a":[' + '"' * 1_000_000,
         "\n".join(f"k{i}: &a{i} x" for i in range(60_000)),
         "x" * (MAX_DOCUMENT_BYTES + 1),
         "x" * 10_000_000,
@@ -185,6 +188,8 @@ def test_bombs_are_refused_at_once(text: str) -> None:
 def test_as_many_values_as_the_limit_are_read() -> None:
     assert len(read_tree("[" + "1," * (MAX_NODES - 1) + "]")) == MAX_NODES - 1
     assert refused("[" + "1," * MAX_NODES + "]") == ("parse_error", "")
+    talkative = {"a": ['[{,"\\' * 50_000, {"b": 1}]}
+    assert read_tree(json.dumps(talkative), "application/json") == talkative
 
 
 JSON_VALUES = st.recursive(

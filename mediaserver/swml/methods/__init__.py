@@ -1,5 +1,6 @@
-"""The methods a step can name: one module each, which is little more than its parameter table.
+"""The methods a step can name: modules that are little more than their parameter tables.
 
-`registry` lists them, and the methods of the contract that are not supported yet; `method` checks
-parameters against a table, `kinds` are the types that tables are made of.
+`registry` lists them, `unsupported` has those that are understood and not carried out; `table` and
+`method` check parameters, `kinds` and `addresses` are the types that tables are made of, `branches`
+is what steps within a step are read by.
 """

@@ -1,5 +1,7 @@
 """The types of parameters: what each accepts, where it accepts a variable, and what it becomes.
 
+Those that are texts are in `texts` and `addresses`.
+
 Contract A1: booleans and numbers may be a variable as a whole (`SWMLVar`); texts may have
 variables in them; choices are written out. `read` is used twice: when a document is loaded,
 where a value with a variable in it is DEFERRED, and at the step.
@@ -8,11 +10,11 @@ where a value with a variable in it is DEFERRED, and at the step.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ..actions import Speech
-from ..errors import Code, ScriptError, item, quoted
+from ..errors import Code, ScriptError, item, member, quoted
 from ..expression import (
     Scope,
     as_text,
@@ -22,8 +24,10 @@ from ..expression import (
     is_variable,
     substitute,
 )
-from ..limits import MAX_NUMBER, MAX_PLAY_URLS, MAX_SECONDS, MAX_TERMINATORS, MAX_TEXT
-from ..source import SourceError, parse_source, web_url
+from ..limits import MAX_NUMBER, MAX_PLAY_URLS, MAX_SECONDS
+
+if TYPE_CHECKING:
+    from ..document import Step
 
 DEFERRED: Final = object()
 """Stands for a value that is known at the step only."""
@@ -42,6 +46,15 @@ class Place:
     allow_files: bool
     scope: Scope | None
     """None when the document is loaded."""
+    blocks: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    """The steps written within the step, by path; empty when the document is loaded."""
+    nested: list[tuple[str, Any]] = field(default_factory=list)
+    """Filled when the document is loaded: what is written within the step, to become `blocks`."""
+
+    def inside(self, key: str | int) -> Place:
+        """Return the place of an entry of the map or list that stands here."""
+        path = item(self.path, key) if isinstance(key, int) else member(self.path, key)
+        return Place(path, self.allow_files, self.scope, self.blocks, self.nested)
 
     def refuse(self, message: str) -> ScriptError:
         """Return the error for a value that does not fit."""
@@ -124,15 +137,18 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A whole number from `minimum` to `maximum`, or `also`."""
+    """A whole number from `minimum` to `maximum` in steps of `every`, or `also`."""
 
     minimum: int
     maximum: int = int(MAX_SECONDS)
     also: int | None = None
+    every: int = 1
 
     def read(self, value: Any, place: Place) -> Any:
         """Return an int."""
         must = f"must be a whole number from {self.minimum} to {self.maximum}"
+        if self.every != 1:
+            must += f" in steps of {self.every}"
         if self.also is not None:
             must += f", or {self.also}"
         given = place.variable(value, must)
@@ -142,6 +158,8 @@ class Whole:
         if number is None or number != int(number):
             raise place.refuse(must)
         if not self.minimum <= number <= self.maximum and number != self.also:
+            raise place.refuse(must)
+        if number != self.also and (number - self.minimum) % self.every:
             raise place.refuse(must)
         return int(number)
 
@@ -157,90 +175,6 @@ class Choice:
         if isinstance(value, str) and value in self.words:
             return value
         raise place.refuse(f"must be {' or '.join(self.words)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Any text."""
-
-    def read(self, value: Any, place: Place) -> Any:
-        """Return the text."""
-        must = f"must be a text of at most {MAX_TEXT} characters"
-        given = place.text(value, must)
-        if given is not DEFERRED and len(given) > MAX_TEXT:
-            raise place.refuse(must)
-        return given
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """DTMF keys; small letters are taken for capitals."""
-
-    def read(self, value: Any, place: Place) -> Any:
-        """Return each key once."""
-        must = "must be a text in quotes of the keys 0-9, A-D, * and #"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        keys = dict.fromkeys(given.upper())
-        if len(given) > MAX_TERMINATORS or not set("0123456789ABCD*#").issuperset(keys):
-            raise place.refuse(must)
-        return "".join(keys)
-
-
-@dataclass(frozen=True, slots=True)
-class WebUrl:
-    """An http or https URL."""
-
-    def read(self, value: Any, place: Place) -> Any:
-        """Return the URL."""
-        must = "must be an http(s) URL"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        url = web_url(given)
-        if url is None:
-            raise place.refuse(must)
-        return url
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Some of `known`, separated by commas."""
-
-    known: tuple[str, ...]
-
-    def read(self, value: Any, place: Place) -> Any:
-        """Return them as a tuple, spelled as `known` does."""
-        must = f"must be a list with commas of {', '.join(self.known)}"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        names = tuple(dict.fromkeys(name.strip().upper() for name in given.split(",")))
-        if not set(self.known).issuperset(names):
-            raise place.refuse(must)
-        return names
-
-
-@dataclass(frozen=True, slots=True)
-class Playable:
-    """Something to play."""
-
-    def read(self, value: Any, place: Place) -> Any:
-        """Return a Source; speech is understood, and cannot be carried out yet."""
-        given = place.text(value, "must be a text")
-        if given is DEFERRED:
-            return given
-        try:
-            source = parse_source(
-                given, allow_files=place.allow_files, filled_in=given is not value
-            )
-        except SourceError as error:
-            raise place.refuse(str(error)) from None
-        if place.scope is not None and isinstance(source, Speech):
-            message = "no speech engine is configured"
-            raise ScriptError(Code.METHOD_EXECUTE_FAILED, place.path, message)
-        return source
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,20 +195,17 @@ class Anything:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """One or more values of another kind."""
+    """Values of another kind."""
 
     kind: Kind
     maximum: int = MAX_PLAY_URLS
+    minimum: int = 1
 
     def read(self, value: Any, place: Place) -> Any:
         """Return a tuple."""
-        if not isinstance(value, list) or not 1 <= len(value) <= self.maximum:
-            raise place.refuse(f"must be a list of 1 to {self.maximum} entries")
-        places = (
-            Place(item(place.path, index), place.allow_files, place.scope)
-            for index in range(len(value))
-        )
-        return tuple(self.kind.read(v, p) for v, p in zip(value, places, strict=True))
+        if not isinstance(value, list) or not self.minimum <= len(value) <= self.maximum:
+            raise place.refuse(f"must be a list of {self.minimum} to {self.maximum} entries")
+        return tuple(self.kind.read(entry, place.inside(i)) for i, entry in enumerate(value))
 
 
 @dataclass(frozen=True, slots=True)

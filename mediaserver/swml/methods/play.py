@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..actions import Play
-from .kinds import Flag, ListOf, Number, Playable, Text, WebUrl
+from .kinds import Flag, ListOf, Number
 from .method import Method, Parameter
+from .texts import Playable, Text, WebUrl
 
 
 def _build(values: Mapping[str, Any]) -> Play:
@@ -23,9 +24,9 @@ PLAY: Final = Method(
         Parameter("volume", Number(-40.0, 40.0), default=0.0),
         Parameter("auto_answer", Flag(), default=True),
         Parameter("status_url", WebUrl()),
-        Parameter("say_voice", Text(), default="Polly.Salli"),
-        Parameter("say_language", Text(), default="en-US"),
-        Parameter("say_gender", Text(), default="female"),
+        Parameter("say_voice", Text()),
+        Parameter("say_language", Text()),
+        Parameter("say_gender", Text()),
     ),
     exactly_one=("url", "urls"),
     build=_build,

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..actions import Record, RecordCall, StopRecordCall
-from .kinds import Choice, Flag, Keys, Names, Number, Text, WebUrl
+from .kinds import Choice, Flag, Number
 from .method import Method, Parameter
+from .texts import Keys, Names, Text, WebUrl
 
 POST_PROCESSING: Final = Parameter("post_processing", Names(("TRIM_SILENCE",)), default=())
 

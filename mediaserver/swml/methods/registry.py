@@ -1,4 +1,4 @@
-"""Which methods there are (contract A7), and which of them are carried out."""
+"""Which methods there are: all of contract A7."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Final
 
 from ..errors import Code, ScriptError, quoted
 from .answer import ANSWER
+from .conference import JOIN_CONFERENCE
+from .connect import CONNECT
+from .detect_machine import DETECT_MACHINE
 from .flow import COND, EXECUTE, GOTO, LABEL, RETURN, SWITCH, TRANSFER
 from .hangup import HANGUP
 from .method import Method, suggestion
@@ -16,7 +19,11 @@ from .prompt import PROMPT
 from .record import RECORD, RECORD_CALL, STOP_RECORD_CALL
 from .request import REQUEST
 from .send_digits import SEND_DIGITS
+from .sip_refer import SIP_REFER
 from .sleep import SLEEP
+from .streams import STOP_STREAM, STOP_TAP, STREAM, TAP
+from .unsupported import UNSUPPORTED
+from .user_event import USER_EVENT
 from .variables import SET, UNSET
 
 METHODS: Final[Mapping[str, Method]] = MappingProxyType(
@@ -25,9 +32,12 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
         for method in (
             ANSWER,
             COND,
+            CONNECT,
+            DETECT_MACHINE,
             EXECUTE,
             GOTO,
             HANGUP,
+            JOIN_CONFERENCE,
             LABEL,
             PLAY,
             PROMPT,
@@ -37,44 +47,21 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
             RETURN,
             SEND_DIGITS,
             SET,
+            SIP_REFER,
             SLEEP,
             STOP_RECORD_CALL,
+            STOP_STREAM,
+            STOP_TAP,
+            STREAM,
             SWITCH,
+            TAP,
             TRANSFER,
             UNSET,
+            USER_EVENT,
+            *UNSUPPORTED,
         )
     }
 )
-
-NOT_SUPPORTED: Final = frozenset(
-    [
-        "ai",
-        "ai_sidecar",
-        "amazon_bedrock",
-        "connect",
-        "denoise",
-        "detect_machine",
-        "enter_queue",
-        "join_conference",
-        "join_room",
-        "live_transcribe",
-        "live_translate",
-        "pay",
-        "receive_fax",
-        "send_fax",
-        "send_sms",
-        "sip_refer",
-        "stop_denoise",
-        "stop_stream",
-        "stop_tap",
-        "stream",
-        "tap",
-        "transcribe",
-        "transcribe_stop",
-        "user_event",
-    ]
-)
-"""Methods of the contract that this version does not carry out."""
 
 
 def find_method(name: str, path: str) -> Method:
@@ -82,8 +69,5 @@ def find_method(name: str, path: str) -> Method:
     method = METHODS.get(name)
     if method is not None:
         return method
-    if name in NOT_SUPPORTED:
-        message = f"the method {name} is not supported by this version"
-    else:
-        message = f"there is no method {quoted(name)}{suggestion(name, list(METHODS))}"
+    message = f"there is no method {quoted(name)}{suggestion(name, list(METHODS))}"
     raise ScriptError(Code.METHOD_UNDEFINED, path, message)

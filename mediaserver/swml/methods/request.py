@@ -10,8 +10,9 @@ from typing import Any, Final
 from ..actions import HttpRequest
 from ..expression import as_text
 from ..limits import MAX_REQUEST_BODY
-from .kinds import DEFERRED, Anything, Choice, Flag, Number, Place, WebUrl
+from .kinds import DEFERRED, Anything, Choice, Flag, Number, Place
 from .method import Method, Parameter
+from .texts import WebUrl
 
 MAX_HEADERS: Final = 32
 _ALLOWED: Final = re.compile(
@@ -81,8 +82,9 @@ REQUEST: Final = Method(
         Parameter("headers", Headers()),
         Parameter("body", Body()),
         Parameter("timeout", Number(), default=0.0),
-        Parameter("connect_timeout", Number(), default=0.0),
+        Parameter("connect_timeout", Number(), default=0.0, used=False),
         Parameter("save_variables", Flag(), default=False),
     ),
     build=_build,
+    outcome="request_result",
 )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import Code, ScriptError, member, quoted
+from ..errors import Code, ScriptError, quoted
 from ..limits import MAX_VARIABLES
 from .kinds import Anything, Place
 from .method import Method, Parameter
@@ -26,7 +26,7 @@ class Assignments:
         if not isinstance(value, dict):
             raise place.refuse("must be a map of names and values")
         return {
-            _name(name, place): Anything().read(given, _inner(place, name))
+            _name(name, place): Anything().read(given, place.inside(name))
             for name, given in value.items()
         }
 
@@ -40,10 +40,6 @@ class VariableNames:
         if not all(isinstance(name, str) for name in names):
             raise place.refuse("must be the name of a variable, or a list of names")
         return tuple(_name(name, place) for name in names)
-
-
-def _inner(place: Place, name: str) -> Place:
-    return Place(member(place.path, name), place.allow_files, place.scope)
 
 
 def _name(name: str, place: Place) -> str:

@@ -80,6 +80,7 @@ class Locator:
         else:
             targets = await self._by_service(wanted, host)
         hops = [hop for target in targets[:MAX_HOPS] if (hop := self._hop(*target)) is not None]
+        hops = list(dict.fromkeys(hops))  # several names may lead to one machine
         if not hops:
             raise LocalError(f"no address can be reached for {uri.hostport}")
         return hops

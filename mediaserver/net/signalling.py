@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..calls.ports import Invitation
+from ..errors import LocalError, PeerError
+from ..sip.agent import Agent
+from ..sip.digest import Credentials
 from ..sip.hop import Hop, Transport
 from ..sip.session import Session
 from ..sip.uri import SipUri
@@ -46,11 +50,64 @@ class Signalling:
         """End a call in whichever way fits its state."""
         self._endpoint.command(lambda agent, now: agent.hang_up(session, now))
 
-    async def invite(self, target: SipUri, from_: str, offer: Callable[[Hop], bytes]) -> Session:
+    async def invite(
+        self, target: SipUri, invitation: Invitation, began: Callable[[Session], None]
+    ) -> Session:
         """Place a call where `target` is best reached; LocalError if it cannot be."""
-        hop = (await self._locator.resolve(target))[0]
+        hops = await self._locator.resolve(target)
         return self._endpoint.command(
-            lambda agent, now: agent.invite(target, hop, offer(hop), now, from_=f"<{from_}>")
+            lambda agent, now: self._invite(agent, target, hops, invitation, began, now)
+        )
+
+    def _invite(
+        self,
+        agent: Agent,
+        target: SipUri,
+        hops: list[Hop],
+        invitation: Invitation,
+        began: Callable[[Session], None],
+        now: float,
+    ) -> Session:
+        try:
+            session = agent.invite(
+                target,
+                hops,
+                invitation.offer,
+                now,
+                from_=invitation.from_,
+                to=invitation.to,
+                headers=invitation.headers,
+                credentials=invitation.credentials,
+            )
+        except PeerError as error:
+            raise LocalError(f"the call to {target} cannot be placed: {error.reason}") from None
+        # Whatever comes of it is reported when this command is over, and not before.
+        began(session)
+        return session
+
+    def acknowledge(self, session: Session, body: bytes) -> None:
+        """Send our answer to the offer in their 2xx."""
+        self._endpoint.command(lambda agent, now: agent.acknowledge(session, now, body))
+
+    def reinvite(self, session: Session, body: bytes) -> None:
+        """Offer a change of an established call; b"" to be given an offer."""
+        self._endpoint.command(lambda agent, now: agent.reinvite(session, body, now))
+
+    def info(self, session: Session, content_type: str, body: bytes) -> None:
+        """Send an INFO."""
+        self._endpoint.command(lambda agent, now: agent.info(session, content_type, body, now))
+
+    def refer(
+        self,
+        session: Session,
+        to: str,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        credentials: Credentials | None = None,
+    ) -> None:
+        """Ask the peer of an established call to call `to`, the value of a Refer-To."""
+        self._endpoint.command(
+            lambda agent, now: agent.refer(session, to, now, headers, credentials)
         )
 
 

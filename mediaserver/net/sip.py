@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -24,6 +25,9 @@ T = TypeVar("T")
 
 CLOSE_GRACE = 1.0
 """Seconds for last messages to leave when the endpoint stops."""
+
+PART_GRACE = 2.0
+"""Seconds for peers to confirm that their calls have ended: time for two more copies of a BYE."""
 
 
 class SipEndpoint:
@@ -50,6 +54,7 @@ class SipEndpoint:
         self._timer_at: float | None = None
         self._failures: list[Hop] = []
         self._flushing = False
+        self._parted: asyncio.Event | None = None
         self._log = structlog.get_logger("sip")
         self.bound: tuple[ListenAddress, ...] = ()
         """What is listened on, with the real ports."""
@@ -75,8 +80,12 @@ class SipEndpoint:
         return udp.local
 
     async def stop(self) -> None:
-        """Send what is due and close every socket. Calls should have been ended before."""
+        """Send what is due and close every socket. Calls should have been ended before.
+
+        Peers that have not confirmed the end of their call get some time and more copies for it.
+        """
         self.flush()
+        await self._part()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -88,6 +97,15 @@ class SipEndpoint:
             await tcp.close(CLOSE_GRACE)
         self.bound = ()
         await asyncio.sleep(0)  # a turn of the loop, in which asyncio closes the sockets
+
+    async def _part(self) -> None:
+        if not self.agent.parting:
+            return
+        self._parted = asyncio.Event()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PART_GRACE):
+                await self._parted.wait()
+        self._parted = None
 
     def command(self, do: Callable[[Agent, float], T]) -> T:
         """Let `do` command the agent at the present time, and send what comes of it."""
@@ -105,6 +123,8 @@ class SipEndpoint:
                 pass
         finally:
             self._flushing = False
+        if self._parted is not None and not self.agent.parting:
+            self._parted.set()
         self._arm()
 
     def _drain(self) -> bool:

@@ -8,14 +8,17 @@ because the peer was quicker, does nothing: the event that says why is on its wa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mediaserver.errors import PeerError
 from mediaserver.sip.core import AgentCore, AgentLimits, Fields
 from mediaserver.sip.dialog import incoming_key
+from mediaserver.sip.digest import Credentials
 from mediaserver.sip.events import Event
 from mediaserver.sip.hop import Hop
 from mediaserver.sip.message import Request, Response, SipParseError, parse_message, refusal
+from mediaserver.sip.refer import Refer
+from mediaserver.sip.reinvite import Reinvite
 from mediaserver.sip.routing import note_source, response_hop
 from mediaserver.sip.screening import Refusal, screen
 from mediaserver.sip.session import Session, SessionState
@@ -46,9 +49,11 @@ class Agent:
         limits: AgentLimits = AgentLimits(),  # noqa: B008  frozen, so safe to share
     ) -> None:
         self._core = AgentCore(contact, token, user_agent, limits, self._ack)
-        self._uas = Uas(self._core)
-        self._usage = Usage(self._core)
-        self._uac = Uac(self._core, self._usage)
+        self._reinvite = Reinvite(self._core)
+        self._refer = Refer(self._core)
+        self._usage = Usage(self._core, self._reinvite, self._refer)
+        self._uas = Uas(self._core, self._reinvite.timers)
+        self._uac = Uac(self._core, self._reinvite)
 
     # What goes in
 
@@ -132,6 +137,11 @@ class Agent:
         return len(self._core.sessions)
 
     @property
+    def parting(self) -> bool:
+        """True while a call is being ended and its peer has yet to confirm it."""
+        return any(session.parting for session in self._core.sessions.values())
+
+    @property
     def transaction_count(self) -> int:
         """Transactions that are remembered, those that only wait for stray copies included."""
         return len(self._core.transactions)
@@ -175,19 +185,22 @@ class Agent:
     def invite(
         self,
         target: SipUri,
-        hop: Hop,
-        body: bytes,
+        hops: Sequence[Hop],
+        offer: Callable[[Hop], bytes],
         now: float,
         *,
         from_: str,
         to: str | None = None,
         headers: Fields = (),
+        credentials: Credentials | None = None,
     ) -> Session:
-        """Call `target` over `hop`, with `body` as the offer or b"" to be given one.
+        """Call `target` over the first of `hops` that it can be reached by.
 
-        `from_` and `to` are header values without a tag; PeerError when they are none.
+        `offer` makes the body for a hop, b"" to be given an offer. `from_` and `to` are header
+        values without a tag; PeerError when they are none. `credentials` answer challenges from
+        `hops`, and those of nobody else. A redirection (3xx) is a refusal like others.
         """
-        return self._uac.invite(target, hop, body, now, from_, to, headers)
+        return self._uac.invite(target, hops, offer, now, from_, to, headers, credentials)
 
     def cancel(self, session: Session, now: float) -> None:
         """Give up before the final answer; `Refused` follows, with 487 if all goes well."""
@@ -195,7 +208,7 @@ class Agent:
 
     def acknowledge(self, session: Session, now: float, body: bytes = b"") -> None:
         """Send the ACK with our answer, when the offer came in their 2xx."""
-        self._usage.acknowledge(session, body, now)
+        self._reinvite.acknowledge(session, body, now)
 
     # Commands of both
 
@@ -220,11 +233,26 @@ class Agent:
 
         LocalError when the session is not established yet.
         """
-        self._usage.reinvite(session, body, now)
+        self._reinvite.reinvite(session, body, now)
 
     def info(self, session: Session, content_type: str, body: bytes, now: float) -> None:
         """Send an INFO; its answer matters only when it says that the dialog is gone."""
         self._usage.info(session, content_type, body, now)
+
+    def refer(
+        self,
+        session: Session,
+        to: str,
+        now: float,
+        headers: Fields = (),
+        credentials: Credentials | None = None,
+    ) -> None:
+        """Ask the peer to call `to`, the value of a Refer-To; `ReferAnswered` follows.
+
+        `credentials` answer the peer's challenge of this REFER. LocalError when the session is not
+        established yet, another REFER is under way, or `to` is no address.
+        """
+        self._refer.refer(session, to, now, headers, credentials)
 
     # Requests
 

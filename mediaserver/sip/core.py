@@ -10,8 +10,9 @@ from typing import Final
 from mediaserver.sip.dialog import Dialog, DialogKey
 from mediaserver.sip.events import Ended, Event
 from mediaserver.sip.hop import Hop
+from mediaserver.sip.keyring import CREDENTIAL_FIELDS, Keyring
 from mediaserver.sip.limits import MAX_MESSAGE_BYTES
-from mediaserver.sip.message import Request, respond
+from mediaserver.sip.message import Request, Response, respond
 from mediaserver.sip.routing import literal_hop, stays_on
 from mediaserver.sip.schedule import Schedule
 from mediaserver.sip.session import EndCause, Session, SessionState
@@ -19,6 +20,7 @@ from mediaserver.sip.timers import PATIENCE
 from mediaserver.sip.transaction import (
     ClientTransaction,
     ClientUser,
+    Failure,
     ServerTransaction,
     TransactionLayer,
 )
@@ -27,11 +29,11 @@ from mediaserver.sip.via import MAGIC_COOKIE, Via
 
 Fields = Iterable[tuple[str, str]]
 
-METHODS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+METHODS: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "NOTIFY")
 ALLOW: Final = ("Allow", ", ".join(METHODS))
 ACCEPT: Final = ("Accept", "application/sdp")
-SUPPORTED: Final = ("Supported", "")
-"""No extension: an empty list says so (RFC 3261 20.37)."""
+SUPPORTED: Final = ("Supported", "timer")
+"""Session timers (RFC 4028)."""
 
 SDP: Final = "application/sdp"
 
@@ -145,37 +147,74 @@ class AgentCore:
         *,
         headers: Fields = (),
         body: bytes = b"",
+        branch: Dialog | None = None,
+        keyring: Keyring | None = None,
     ) -> ClientTransaction:
-        """Send a request within the dialog of `session`."""
-        dialog = session.dialog
+        """Send a request within the dialog of `session`, and again when it is challenged.
+
+        `branch` is one of its early dialogs, `keyring` is used in place of the session's own.
+        """
+        dialog = branch or session.dialog
         assert dialog is not None
-        request = dialog.request(
-            method,
-            self.via(session.hop),
-            headers=[*headers, ("User-Agent", self.user_agent)],
-            body=body,
-        )
-        return self.transactions.request(request, session.hop, user, now)
+        keys = keyring or session.keyring
+        fields = [*headers, ("User-Agent", self.user_agent)]
+        answered: list[str] = []
+
+        def send(now: float) -> ClientTransaction:
+            hop = session.hop if branch is None else self.way(session, branch, session.invite_hop)
+            request = dialog.request(method, self.via(hop), headers=fields, body=body)
+            if keys is not None:
+                add_credentials(request, keys, hop)
+            sent = self.transactions.request(
+                request, hop, lambda outcome, now: heard(sent, outcome, now), now
+            )
+            return sent
+
+        def heard(sent: ClientTransaction, outcome: Response | Failure, now: float) -> None:
+            wanted = method == "BYE" or not session.over
+            if not (
+                wanted
+                and keys is not None
+                and isinstance(outcome, Response)
+                and keys.learn(outcome, sent.hop, answered)
+            ):
+                user(outcome, now)
+                return
+            again = send(now)
+            if session.calling is sent:
+                session.calling = again
+
+        return send(now)
 
     # Sessions
 
     def adopt(self, session: Session, dialog: Dialog, hop: Hop) -> None:
-        """Give `session` this dialog, in place of an early one it may have had."""
-        if session.dialog is not None:
-            self.dialogs.pop(session.dialog.key, None)
+        """Give `session` this dialog, in place of the early ones it may have had."""
+        self.drop_dialogs(session)
         session.dialog = dialog
         self.dialogs[dialog.key] = session
         self.route(session, hop)
 
+    def drop_dialogs(self, session: Session) -> None:
+        """Know `session` no longer by its dialog and its branches; the dialog stays with it."""
+        if session.dialog is not None:
+            self.dialogs.pop(session.dialog.key, None)
+        for key in session.branches:
+            self.dialogs.pop(key, None)
+        session.branches.clear()
+
     def route(self, session: Session, hop: Hop) -> None:
         """Decide where requests to the peer go: to what its URI says, or back along `hop`."""
         assert session.dialog is not None
-        literal = literal_hop(session.dialog.next_uri, hop)
-        session.fallback = literal
+        session.fallback = literal_hop(session.dialog.next_uri, hop)
+        session.hop = self.way(session, session.dialog, hop)
+
+    def way(self, session: Session, dialog: Dialog, hop: Hop) -> Hop:
+        """The hop for requests of one of the dialogs of `session`; see `route`."""
+        literal = literal_hop(dialog.next_uri, hop)
         if literal is None or session.natted or stays_on(hop, literal):
-            session.hop = hop
-        else:
-            session.hop = literal
+            return hop
+        return literal
 
     def set_timer(
         self, session: Session, name: str, at: float, action: Callable[[Session, float], None]
@@ -193,8 +232,9 @@ class AgentCore:
         """End a session without an event; what it still owes an answer gets a 487 (15.1.2)."""
         session.move(SessionState.TERMINATED)
         self.sessions.pop(session.id, None)
-        if session.dialog is not None:
-            self.dialogs.pop(session.dialog.key, None)
+        self.drop_dialogs(session)
+        session.placement = None
+        session.referral = None
         for name in list(session.timers):
             self.stop_timer(session, name)
         session.unacknowledged = None
@@ -202,9 +242,10 @@ class AgentCore:
         if pending is not None:
             self.reply(pending, 487, now, to_tag=session.local_tag)
         if session.calling is not None:
-            self._give_up(session.calling, now)
+            self.give_up(session.calling, now)
 
-    def _give_up(self, transaction: ClientTransaction, now: float) -> None:
+    def give_up(self, transaction: ClientTransaction, now: float) -> None:
+        """Wait for the end of a transaction whose outcome matters no more, but not for ever."""
         # No timer runs while an INVITE is PROCEEDING, so one that matters no more needs an end.
         self.schedule.set(
             (transaction, "given up"),
@@ -227,6 +268,17 @@ class AgentCore:
     ) -> None:
         """Set a deadline at the end of our patience."""
         self.set_timer(session, name, now + PATIENCE, action)
+
+
+def add_credentials(request: Request, keyring: Keyring, hop: Hop) -> None:
+    """Put what `keyring` has for this hop into a request that is about to be sent."""
+    for name, value in keyring.fields(hop, request.method, request.uri):
+        request.headers.add(name, value)
+
+
+def credentials_of(request: Request) -> Fields:
+    """The credentials in an INVITE, for its ACK to repeat (RFC 3261 22.1)."""
+    return [(name, v) for name in CREDENTIAL_FIELDS for v in request.headers.get_all(name)]
 
 
 def reason_field(reason: str | None) -> Fields:

@@ -23,7 +23,9 @@ def _derive(invite: Request, method: str, to: str) -> Request:
 
 def refusal_ack(invite: Request, response: Response) -> Request:
     """The ACK for a 300-699: the To of the response, all else from the INVITE (17.1.1.3)."""
-    return _derive(invite, "ACK", response.headers.get("To") or "")
+    ack = _derive(invite, "ACK", response.headers.get("To") or "")
+    ack.headers.copy_from(invite.headers, "Authorization", "Proxy-Authorization")  # 22.1
+    return ack
 
 
 def cancel_of(invite: Request) -> Request:

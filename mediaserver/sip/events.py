@@ -52,7 +52,7 @@ class ReinviteAcknowledged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Progressed(Event):
-    """Our INVITE got a 101-199."""
+    """Our INVITE got a 101-199, a reliable one once; its To tag tells the branch of a fork."""
 
     response: Response
 
@@ -62,6 +62,8 @@ class Answered(Event):
     """Our INVITE got its 2xx. Acknowledged unless the offer is in it: then `acknowledge`."""
 
     response: Response
+    body: bytes
+    """Its SDP; if it has none, the latest that the same branch brought before (RFC 3262 5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,23 @@ class ReinviteRefused(Event):
     """Our re-INVITE failed and the session stays as it was."""
 
     status: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferAnswered(Event):
+    """Our REFER got its final answer, or 408 or 503 of our own for none; a 2xx accepts it."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferProgressed(Event):
+    """The peer told how far it is with what our REFER asked for; it may do so before its 2xx."""
+
+    status: int
+    """The answer it got itself; 100 when it never said, 408 when no news came at all."""
+    final: bool
+    """True once, for the last event about this REFER."""
 
 
 @dataclass(frozen=True, slots=True)

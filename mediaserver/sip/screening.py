@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from mediaserver.sip.core import ACCEPT, ALLOW, METHODS, SDP
 from mediaserver.sip.message import KNOWN_METHODS, Request
+from mediaserver.sip.session_timer import SHORTEST, too_short
 
-_NEEDS_DIALOG = frozenset(("BYE", "INFO", "UPDATE"))
+_NEEDS_DIALOG = frozenset(("BYE", "INFO", "NOTIFY", "UPDATE"))
+_EXTENSIONS = frozenset(("timer",))
 _WITH_OFFER = frozenset(("INVITE", "UPDATE"))
 _NO_ENCODING = ("", "identity")
 
@@ -28,6 +30,7 @@ def screen(request: Request) -> Refusal | None:
         or _screen_extensions(request)
         or _screen_body(request)
         or _screen_contact(request)
+        or _screen_interval(request)
     )
 
 
@@ -41,7 +44,8 @@ def _screen_method(request: Request) -> Refusal | None:
 
 
 def _screen_extensions(request: Request) -> Refusal | None:
-    required = request.headers.tokens("Require")  # 8.2.2.3: we have none
+    # 8.2.2.3
+    required = [tag for tag in request.headers.tokens("Require") if tag.lower() not in _EXTENSIONS]
     if not required:
         return None
     return Refusal(420, tuple(("Unsupported", tag) for tag in dict.fromkeys(required)))
@@ -77,4 +81,10 @@ def _screen_contact(request: Request) -> Refusal | None:
     fewest = 1 if request.via.has_cookie else 0
     if begins and not fewest <= len(request.contacts) <= 1:
         return Refusal(400, reason="INVITE Needs One Contact")
+    return None
+
+
+def _screen_interval(request: Request) -> Refusal | None:
+    if request.method in _WITH_OFFER and too_short(request):
+        return Refusal(422, (("Min-SE", str(SHORTEST)),))
     return None

@@ -8,7 +8,10 @@ from enum import Enum
 
 from mediaserver.sip.dialog import Dialog, DialogKey
 from mediaserver.sip.hop import Hop
-from mediaserver.sip.message import Request
+from mediaserver.sip.keyring import Keyring
+from mediaserver.sip.message import KNOWN_METHODS, Request, Response
+from mediaserver.sip.placement import Branch, Placement
+from mediaserver.sip.referral import Referral
 from mediaserver.sip.transaction import ClientTransaction, ServerTransaction
 
 
@@ -70,6 +73,18 @@ class Unacknowledged:
     """True when the 2xx holds an offer, so that the ACK holds the answer."""
 
 
+@dataclass(slots=True)
+class Expiry:
+    """How long a session lasts unless somebody refreshes it (RFC 4028)."""
+
+    interval: int
+    """Seconds."""
+    ours: bool
+    """True when it is for us to refresh it."""
+    shortest: int = 90
+    """Seconds the peer, or somebody on the way, wants the interval to have at least."""
+
+
 @dataclass(frozen=True, slots=True)
 class SentAck:
     """The ACK of the latest 2xx, kept for its copies (RFC 3261 13.2.2.4)."""
@@ -88,7 +103,7 @@ class Session:
     server: bool
     """True when they called us."""
     invite: Request
-    """The INVITE that began it."""
+    """The INVITE that began it; of a call of ours the latest one, if more than one was needed."""
     hop: Hop
     """Where our next request goes."""
     invite_hop: Hop
@@ -109,8 +124,8 @@ class Session:
     unacknowledged: Unacknowledged | None = None
     calling: ClientTransaction | None = None
     """Our INVITE or re-INVITE without a final response."""
-    to_acknowledge: int | None = None
-    """CSeq of a 2xx with an offer, whose answer the application has yet to give."""
+    to_acknowledge: Request | None = None
+    """Our INVITE whose 2xx has an offer, which the application has yet to answer."""
     sent_ack: SentAck | None = None
     cancelling: bool = False
     """True once the application wants our INVITE cancelled."""
@@ -120,6 +135,20 @@ class Session:
     bye_reason: str | None = None
     glares: int = 0
     """How often our re-INVITE met theirs in a row."""
+    placement: Placement | None = None
+    """Until the final response to our INVITE."""
+    branches: dict[DialogKey, Branch] = field(default_factory=dict)
+    """The early dialogs of our INVITE."""
+    keyring: Keyring | None = None
+    """The credentials for the destination of our INVITE."""
+    referral: Referral | None = None
+    """Our REFER, as long as there may be news of it."""
+    methods: frozenset[str] = frozenset()
+    """What the peer's latest Allow lists."""
+    expiry: Expiry | None = None
+    """None: it lasts until somebody ends it."""
+    sdp: bytes = b""
+    """The latest SDP of ours that was agreed on."""
     strays: set[DialogKey] = field(default_factory=set)
     """Other branches of a fork that answered too, and were ended."""
     timers: set[str] = field(default_factory=set)
@@ -129,6 +158,20 @@ class Session:
         """Go on to `state`; a move outside `MOVES` is a fault of ours."""
         assert state in MOVES[self.state], f"{self.state} -> {state}"
         self.state = state
+
+    @property
+    def parting(self) -> bool:
+        """True from our BYE or CANCEL, or the wish for a BYE, to the end."""
+        return self.state is SessionState.ENDING or self.cancel_sent or self.bye_wanted
+
+    def allows(self, method: str) -> bool:
+        """True when the peer said it takes requests of this method; False before it said so."""
+        return method in self.methods
+
+    def note_methods(self, message: Request | Response) -> None:
+        """Remember the Allow of a message of theirs, if it has one (RFC 3261 20.5)."""
+        if "Allow" in message.headers:
+            self.methods = KNOWN_METHODS.intersection(message.headers.tokens("Allow"))
 
     @property
     def over(self) -> bool:

@@ -1,72 +1,126 @@
-"""The client side of calls: our INVITE and what becomes of it (RFC 3261 8.1, 9.1, 13.2)."""
+"""The client side of calls: our INVITE and what becomes of it (RFC 3261 8.1, 9.1, 13.2).
+
+One session may take several INVITEs: the same one to the next hop when a hop is silent or fails
+(RFC 3263 4.3), and one with a new CSeq and credentials after a challenge (RFC 3261 22.2), or with a
+longer session interval (RFC 4028 7.3).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+from mediaserver.errors import MediaServerError
 from mediaserver.sip.address import Address
-from mediaserver.sip.core import AgentCore, Fields
+from mediaserver.sip.core import (
+    SUPPORTED,
+    AgentCore,
+    Fields,
+    add_credentials,
+)
 from mediaserver.sip.derived import MAX_FORWARDS, cancel_of
 from mediaserver.sip.dialog import Dialog
+from mediaserver.sip.digest import Credentials
 from mediaserver.sip.events import Answered, Progressed, Refused
 from mediaserver.sip.headers import Headers
 from mediaserver.sip.hop import Hop
+from mediaserver.sip.keyring import Keyring
 from mediaserver.sip.message import Request, Response
+from mediaserver.sip.outcome import status_of
+from mediaserver.sip.placement import HOP_PATIENCE, Attempt, Placement
+from mediaserver.sip.progress import Progress
 from mediaserver.sip.reasons import reason_for
+from mediaserver.sip.reinvite import Reinvite
 from mediaserver.sip.session import Session, SessionState
+from mediaserver.sip.session_timer import min_se, proposal
+from mediaserver.sip.stray import Strays
 from mediaserver.sip.transaction import Failure
 from mediaserver.sip.transaction_table import State
 from mediaserver.sip.uri import SipUri
-from mediaserver.sip.usage import Usage, status_of
 
-MAX_STRAYS = 16
-"""Branches of a fork that are ended one by one; a peer that invents more is ignored."""
+RELIABLE = ("Supported", "timer, 100rel")
+"""What an INVITE of ours with an offer says it understands. Without one, a reliable response would
+bring an offer, to be answered at once (RFC 3262 5)."""
+
+_HOP = "hop"
 
 
 class Uac:
     """Calls that go out."""
 
-    def __init__(self, core: AgentCore, usage: Usage) -> None:
+    def __init__(self, core: AgentCore, reinvite: Reinvite) -> None:
         self._core = core
-        self._usage = usage
+        self._reinvite = reinvite
+        self._progress = Progress(core)
+        self._strays = Strays(core)
 
     def invite(
         self,
         target: SipUri,
-        hop: Hop,
-        body: bytes,
+        hops: Sequence[Hop],
+        offer: Callable[[Hop], bytes],
         now: float,
         from_: str,
         to: str | None,
         headers: Fields,
+        credentials: Credentials | None,
     ) -> Session:
         """See `Agent.invite`."""
         core = self._core
         tag = core.token()
-        caller = Address.parse(from_).with_tag(tag)
-        fields = Headers()
-        fields.add("Via", str(core.via(hop)))
-        fields.add("Max-Forwards", MAX_FORWARDS)
-        fields.add("From", str(caller))
-        fields.add("To", str(Address(target) if to is None else Address.parse(to)))
-        fields.add("Call-ID", core.token())
-        fields.add("CSeq", "1 INVITE")
-        for name, value in (*self._usage.offer_fields(hop, body), *headers):
-            fields.add(name, value)
-        fields.add("User-Agent", core.user_agent)
-        request = Request("INVITE", str(target), fields, body)
+        first, *others = hops
+        placement = Placement(
+            target=target,
+            caller=Address.parse(from_).with_tag(tag),
+            called=Address(target) if to is None else Address.parse(to),
+            call_id=core.token(),
+            headers=tuple(headers),
+            offer=offer,
+            hops=others,
+        )
+        request = self._request(placement, first, offer(first), 1)
         session = Session(
             id=core.token(),
             server=False,
             invite=request,
-            hop=hop,
-            invite_hop=hop,
+            hop=first,
+            invite_hop=first,
             state=SessionState.CALLING,
             local_tag=tag,
+            placement=placement,
         )
+        if credentials is not None:
+            session.keyring = Keyring(credentials, hops, core.token)
         core.sessions[session.id] = session
-        session.calling = core.transactions.request(
-            request, hop, lambda outcome, now: self._heard(session, outcome, now), now
-        )
+        self._send(session, placement, Attempt(request, first), now)
         return session
+
+    def _request(self, placement: Placement, hop: Hop, body: bytes, number: int) -> Request:
+        core = self._core
+        fields = Headers()
+        fields.add("Via", str(core.via(hop)))
+        fields.add("Max-Forwards", MAX_FORWARDS)
+        fields.add("From", str(placement.caller))
+        fields.add("To", str(placement.called))
+        fields.add("Call-ID", placement.call_id)
+        fields.add("CSeq", f"{number} INVITE")
+        for field in self._reinvite.offer_fields(hop, body):
+            fields.add(*(RELIABLE if field is SUPPORTED and body else field))
+        for name, value in (*proposal(placement.shortest), *placement.headers):
+            fields.add(name, value)
+        fields.add("User-Agent", core.user_agent)
+        return Request("INVITE", str(placement.target), fields, body)
+
+    def _send(self, session: Session, placement: Placement, attempt: Attempt, now: float) -> None:
+        core = self._core
+        request, hop = attempt.request, attempt.hop
+        session.invite, session.invite_hop, session.hop = request, hop, hop
+        session.calling = attempt.transaction = core.transactions.request(
+            request, hop, lambda outcome, now: self._heard(session, attempt, outcome, now), now
+        )
+        if placement.hops:
+            core.set_timer(session, _HOP, now + HOP_PATIENCE, self._hop_silent)
+
+    # Giving up
 
     def cancel(self, session: Session, now: float) -> None:
         """See `Agent.cancel`."""
@@ -91,16 +145,42 @@ class Uac:
             self._core.transactions.abandon(session.calling)
         self._refused(session, 487, None, now)
 
-    def _heard(self, session: Session, outcome: Response | Failure, now: float) -> None:
+    # What is heard of an INVITE
+
+    def _heard(
+        self, session: Session, attempt: Attempt, outcome: Response | Failure, now: float
+    ) -> None:
+        if attempt.request is not session.invite:
+            self._strays.heard(session, attempt, outcome, now)
+            return
+        self._core.stop_timer(session, _HOP)
         status = status_of(outcome)
         if isinstance(outcome, Failure) or status >= 300:
             if session.state is SessionState.CALLING:
-                response = outcome if isinstance(outcome, Response) else None
-                self._refused(session, status, response, now)
+                self._failed(session, attempt, outcome, now)
         elif status >= 200:
             self._answered(session, outcome, now)
         elif session.state is SessionState.CALLING:
-            self._progressed(session, outcome, now)
+            if session.placement is not None and status > 100:
+                session.placement.alerted = True
+            told = self._progress.heard(session, outcome, now)
+            if session.cancelling:
+                self._send_cancel(session, now)
+            elif told:
+                self._core.emit(Progressed(session, now, outcome))
+
+    def _failed(
+        self, session: Session, attempt: Attempt, outcome: Response | Failure, now: float
+    ) -> None:
+        response = outcome if isinstance(outcome, Response) else None
+        placement = session.placement
+        if placement is not None and not session.cancelling:
+            if response is not None and self._mended(session, placement, attempt, response, now):
+                return
+            unreachable = response is None or response.status == 503
+            if unreachable and not placement.alerted and self._next_hop(session, placement, now):
+                return
+        self._refused(session, status_of(outcome), response, now)
 
     def _refused(
         self, session: Session, status: int, response: Response | None, now: float
@@ -110,15 +190,53 @@ class Uac:
         self._core.forget(session, now)
         self._core.emit(Refused(session, now, status, reason, response))
 
-    def _progressed(self, session: Session, response: Response, now: float) -> None:
-        if response.status > 100 and response.to.tag is not None:
-            early = Dialog.of_client(session.invite, response)
-            if session.dialog is None or session.dialog.key != early.key:
-                self._core.adopt(session, early, session.invite_hop)
-        if session.cancelling:
-            self._send_cancel(session, now)
-        elif response.status > 100:
-            self._core.emit(Progressed(session, now, response))
+    # Trying again
+
+    def _mended(
+        self,
+        session: Session,
+        placement: Placement,
+        attempt: Attempt,
+        response: Response,
+        now: float,
+    ) -> bool:
+        """Send the INVITE again with what `response` says it lacks; False when that is nothing."""
+        keys = session.keyring
+        shortest = min_se(response) if response.status == 422 else None
+        if shortest is not None and shortest > placement.shortest:
+            placement.shortest = shortest  # RFC 4028 7.3
+        elif keys is None or not keys.learn(response, attempt.hop, placement.answered):
+            return False
+        number = attempt.request.cseq.number + 1
+        request = self._request(placement, attempt.hop, attempt.request.body, number)
+        if keys is not None:
+            add_credentials(request, keys, attempt.hop)
+        self._core.drop_dialogs(session)
+        session.dialog = None
+        self._send(session, placement, Attempt(request, attempt.hop), now)
+        return True
+
+    def _hop_silent(self, session: Session, now: float) -> None:
+        if session.placement is not None and not session.cancelling:
+            self._next_hop(session, session.placement, now)
+
+    def _next_hop(self, session: Session, placement: Placement, now: float) -> bool:
+        """Send the INVITE to the next hop; False when there is none that it can be written for."""
+        placement.answered.clear()
+        while placement.hops:
+            hop = placement.hops.pop(0)
+            number = session.invite.cseq.number
+            try:
+                request = self._request(placement, hop, placement.offer(hop), number)
+            except MediaServerError:
+                continue  # no offer for this hop, so it leads nowhere
+            if session.keyring is not None:
+                add_credentials(request, session.keyring, hop)
+            self._send(session, placement, Attempt(request, hop), now)
+            return True
+        return False
+
+    # The answer
 
     def _answered(self, session: Session, response: Response, now: float) -> None:
         core = self._core
@@ -126,42 +244,40 @@ class Uac:
             self._answered_again(session, response, now)
             return
         session.calling = None
+        session.placement = None
         core.stop_timer(session, "cancel")
-        old = session.dialog
         dialog = Dialog.of_client(session.invite, response)
-        if old is not None:
-            # What was sent in the early dialog counts on; the route is computed anew (13.2.2.4).
-            dialog.local_cseq = old.local_cseq
-            dialog.remote_cseq = old.remote_cseq if old.key == dialog.key else None
+        branch = session.branches.get(dialog.key)
+        if branch is not None:
+            # The early dialog goes on; only its route is computed anew (13.2.2.4).
+            branch.dialog.route_set = dialog.route_set
+            branch.dialog.remote_target = dialog.remote_target
+            dialog = branch.dialog
         core.adopt(session, dialog, session.invite_hop)
-        session.to_acknowledge = session.invite.cseq.number
+        session.note_methods(response)
+        session.sdp = session.invite.body
+        session.to_acknowledge = session.invite
         if session.cancelling:
             # 9.1: the CANCEL came too late. The call is there, so it is ended properly.
-            self._usage.acknowledge(session, b"", now)
+            self._reinvite.acknowledge(session, b"", now)
             core.farewell(session, now)
             self._refused(session, 487, None, now)
             return
         session.accepted = True
         session.move(SessionState.ESTABLISHED)
+        self._reinvite.timers.agreed(session, response, now)
         if session.invite.body:
-            self._usage.acknowledge(session, b"", now)
-        core.emit(Answered(session, now, response))
+            self._reinvite.acknowledge(session, b"", now)
+        sdp = branch.sdp if branch is not None else b""
+        core.emit(Answered(session, now, response, response.body or sdp))
 
     def _answered_again(self, session: Session, response: Response, now: float) -> None:
         """A copy of the 2xx is acknowledged again; that of another branch of a fork is ended."""
         dialog = session.dialog
         if dialog is None or response.to.tag == dialog.remote.tag:
-            self._usage.acknowledge_again(session, session.invite.cseq.number)
+            self._reinvite.acknowledge_again(session, session.invite.cseq.number)
             return
-        core = self._core
-        stray = Dialog.of_client(session.invite, response)
-        hop = session.invite_hop
-        number = session.invite.cseq.number
-        core.send(hop, stray.request("ACK", core.via(hop), cseq=number).to_bytes())
-        key = stray.key
-        if key not in session.strays and len(session.strays) < MAX_STRAYS:
-            session.strays.add(key)
-            core.transactions.request(stray.request("BYE", core.via(hop)), hop, _ignore, now)
+        self._strays.end(session, session.invite, session.invite_hop, response, now)
 
 
 def _ignore(_outcome: object, _now: float) -> None:

@@ -15,6 +15,7 @@ from mediaserver.sip.hop import Hop
 from mediaserver.sip.message import Request, respond
 from mediaserver.sip.routing import is_natted
 from mediaserver.sip.session import EndCause, Session, SessionState, Unacknowledged
+from mediaserver.sip.session_timer import SessionTimers
 from mediaserver.sip.timers import T1, T2
 from mediaserver.sip.transaction import ServerTransaction
 
@@ -25,8 +26,9 @@ PROVISIONAL_INTERVAL = 60.0
 class Uas:
     """Calls that come in."""
 
-    def __init__(self, core: AgentCore) -> None:
+    def __init__(self, core: AgentCore, timers: SessionTimers) -> None:
         self._core = core
+        self._timers = timers
 
     def invited(self, transaction: ServerTransaction, hop: Hop, now: float) -> None:
         """Begin a session for an INVITE outside any dialog."""
@@ -44,6 +46,7 @@ class Uas:
             natted=is_natted(request, hop),
             pending=transaction,
         )
+        session.note_methods(request)
         transaction.owner = session.id
         core.sessions[session.id] = session
         core.adopt(session, Dialog.of_server(request, tag), hop)
@@ -100,7 +103,9 @@ class Uas:
         if pending is None:
             return
         core.stop_timer(session, "ring")
-        fields = [core.contact_field(session.hop), ALLOW, ACCEPT, SUPPORTED, *headers]
+        session.sdp = body or session.sdp
+        timer = self._timers.answer_fields(session, pending.request, now)
+        fields = [core.contact_field(session.hop), ALLOW, ACCEPT, SUPPORTED, *timer, *headers]
         core.reply(pending, 200, now, to_tag=session.local_tag, headers=fields, body=body)
         if pending.request.method != "INVITE":
             return

@@ -1,5 +1,7 @@
 """Requests inside a dialog, theirs and ours: BYE, re-INVITE, UPDATE, INFO (RFC 3261 12.2, 14, 15).
 
+Our re-INVITE is in `reinvite`, our REFER with its NOTIFY in `refer`.
+
 Two offers must not be under way at once (RFC 3264 4). Theirs while ours is pending: 491. A
 second of theirs before the first is answered: 500 with a Retry-After of up to 10 s. Ours that
 meets a 491 tries again, the side that made the Call-ID after the other (RFC 3261 14.1).
@@ -7,50 +9,38 @@ meets a 491 tries again, the side that made the Call-ID after the other (RFC 326
 
 from __future__ import annotations
 
-from mediaserver.errors import LocalError
 from mediaserver.sip.core import (
     ACCEPT,
     ALLOW,
-    SDP,
     SUPPORTED,
     AgentCore,
-    Fields,
-    fraction,
     reason_field,
 )
+from mediaserver.sip.dialog import Dialog, incoming_key
 from mediaserver.sip.events import (
     Cancelled,
     InfoReceived,
-    ReinviteAnswered,
     Reinvited,
-    ReinviteRefused,
 )
 from mediaserver.sip.hop import Hop
 from mediaserver.sip.message import Response
+from mediaserver.sip.outcome import ends_dialog, status_of
+from mediaserver.sip.refer import Refer
+from mediaserver.sip.reinvite import Reinvite
 from mediaserver.sip.routing import is_natted
-from mediaserver.sip.session import EndCause, SentAck, Session, SessionState
+from mediaserver.sip.session import EndCause, Session, SessionState
 from mediaserver.sip.transaction import Failure, ServerTransaction
 
-MAX_GLARES = 5
-"""So many 491 in a row and the re-INVITE has failed."""
-
-BUSY_WAIT = 2.0
-"""Seconds until a re-INVITE is tried again that we could not even send."""
-
-_STATUS = {Failure.TIMEOUT: 408, Failure.TRANSPORT: 503}
 _OFFERERS = frozenset(("INVITE", "UPDATE"))
-
-
-def status_of(outcome: Response | Failure) -> int:
-    """The status a failure stands for (RFC 3261 8.1.3.1), or that of the response."""
-    return outcome.status if isinstance(outcome, Response) else _STATUS[outcome]
 
 
 class Usage:
     """What happens within the dialogs of sessions."""
 
-    def __init__(self, core: AgentCore) -> None:
+    def __init__(self, core: AgentCore, reinvite: Reinvite, refer: Refer) -> None:
         self._core = core
+        self._reinvite = reinvite
+        self._refer = refer
 
     # Theirs
 
@@ -59,7 +49,8 @@ class Usage:
     ) -> None:
         """Deal with a request, other than ACK and CANCEL, that belongs to `session`."""
         request = transaction.request
-        dialog = session.dialog
+        branch = session.branches.get(incoming_key(request))
+        dialog = branch.dialog if branch is not None else session.dialog
         assert dialog is not None
         if dialog.remote_cseq is not None and request.cseq.number < dialog.remote_cseq:
             self._core.reply(transaction, 500, now, reason="CSeq Out Of Order")  # 12.2.2
@@ -73,8 +64,10 @@ class Usage:
             self._core.reply(transaction, 200, now)
             kind = request.content_type or ""
             self._core.emit(InfoReceived(session, now, kind, request.body))
+        elif request.method == "NOTIFY":
+            self._refer.notified(session, transaction, now)
         elif request.method in _OFFERERS:
-            self._offer(session, transaction, hop, now)
+            self._offer(session, dialog, transaction, hop, now)
         else:
             self._core.reply(transaction, 200, now, headers=(ALLOW, ACCEPT, SUPPORTED))
 
@@ -89,19 +82,25 @@ class Usage:
             core.emit(Cancelled(session, now))
 
     def _offer(
-        self, session: Session, transaction: ServerTransaction, hop: Hop, now: float
+        self,
+        session: Session,
+        dialog: Dialog,
+        transaction: ServerTransaction,
+        hop: Hop,
+        now: float,
     ) -> None:
         core = self._core
         request = transaction.request
         offerless_update = request.method == "UPDATE" and not request.body
         if not offerless_update and self._conflict(session, transaction, now):
             return
-        assert session.dialog is not None
-        session.dialog.refresh(request)
+        dialog.refresh(request)
+        session.note_methods(request)
         session.natted = is_natted(request, hop)
         core.route(session, hop)
         if offerless_update:
-            fields = (core.contact_field(session.hop), ALLOW, SUPPORTED)
+            timer = self._reinvite.timers.answer_fields(session, request, now)
+            fields = (core.contact_field(session.hop), ALLOW, SUPPORTED, *timer)
             core.reply(transaction, 200, now, headers=fields)
             return
         session.pending = transaction
@@ -135,14 +134,14 @@ class Usage:
         if session.state is not SessionState.ESTABLISHED:
             return
         if session.to_acknowledge is not None:
-            self.acknowledge(session, b"", now)
+            self._reinvite.acknowledge(session, b"", now)
         session.move(SessionState.ENDING)
         self._core.stop_timer(session, "2xx")
         self._core.stop_timer(session, "ack")
         self._core.dialog_request(
             session,
             "BYE",
-            # 15.1.1: any answer, or none, ends it. A challenge is such an answer too.
+            # 15.1.1: any answer, or none, ends it. So does a challenge we have no credentials for.
             lambda outcome, now: self._bye_done(session, outcome, now),
             now,
             headers=reason_field(reason),
@@ -152,110 +151,7 @@ class Usage:
         if status_of(outcome) >= 200:
             self._core.end(session, EndCause.LOCAL_BYE, now)
 
-    # Ours: re-INVITE
-
-    def reinvite(self, session: Session, body: bytes, now: float) -> None:
-        """See `Agent.reinvite`."""
-        if session.state in (SessionState.ENDING, SessionState.TERMINATED):
-            return
-        if session.state is not SessionState.ESTABLISHED:
-            raise LocalError("a re-INVITE needs an established session")
-        if self._busy(session):
-            self._later(session, body, now + BUSY_WAIT)
-            return
-        core = self._core
-        session.calling = core.dialog_request(
-            session,
-            "INVITE",
-            lambda outcome, now: self._reinvite_heard(session, body, outcome, now),
-            now,
-            headers=self.offer_fields(session.hop, body),
-            body=body,
-        )
-
-    def _busy(self, session: Session) -> bool:
-        return (
-            session.pending is not None
-            or session.calling is not None
-            or session.to_acknowledge is not None
-            or session.unacknowledged is not None
-        )
-
-    def _later(self, session: Session, body: bytes, at: float) -> None:
-        self._core.set_timer(
-            session, "reinvite", at, lambda session, now: self.reinvite(session, body, now)
-        )
-
-    def offer_fields(self, hop: Hop, body: bytes) -> Fields:
-        """The headers of an INVITE of ours."""
-        kind = (("Content-Type", SDP),) if body else ()
-        return (self._core.contact_field(hop), ALLOW, ACCEPT, SUPPORTED, *kind)
-
-    def _reinvite_heard(
-        self, session: Session, body: bytes, outcome: Response | Failure, now: float
-    ) -> None:
-        status = status_of(outcome)
-        if status < 200:
-            return
-        if isinstance(outcome, Response) and status < 300:
-            self._reinvite_answered(session, body, outcome, now)
-            return
-        session.calling = None
-        if self._ends_dialog(session, outcome, now) or session.over:
-            return
-        if status == 491 and session.glares < MAX_GLARES:
-            session.glares += 1
-            self._later(session, body, now + self._glare_wait(session))
-            return
-        session.glares = 0
-        self._core.emit(ReinviteRefused(session, now, status))
-
-    def _glare_wait(self, session: Session) -> float:
-        # 14.1, in steps of 10 ms: the owner of the Call-ID waits 2.1 to 4 s, the other 0 to 2 s.
-        chance = fraction(self._core.token())
-        steps = int(chance * 201) if session.server else 210 + int(chance * 191)
-        return steps / 100
-
-    def _reinvite_answered(
-        self, session: Session, body: bytes, response: Response, now: float
-    ) -> None:
-        number = response.cseq.number
-        if session.calling is None or session.calling.request.cseq.number != number:
-            self.acknowledge_again(session, number)
-            return
-        session.calling = None
-        session.glares = 0
-        session.to_acknowledge = number
-        dialog = session.dialog
-        assert dialog is not None
-        dialog.refresh(response)
-        if not session.over:
-            self._core.route(session, session.hop)
-        if body or session.over or session.state is SessionState.ENDING:
-            self.acknowledge(session, b"", now)
-        if session.state is SessionState.ESTABLISHED:
-            self._core.emit(ReinviteAnswered(session, now, response))
-
-    # Ours: ACK and INFO
-
-    def acknowledge(self, session: Session, body: bytes, now: float) -> None:
-        """Send the ACK of their latest 2xx, `body` being our answer when the 2xx had an offer."""
-        number, session.to_acknowledge = session.to_acknowledge, None
-        if number is None or session.dialog is None:
-            return
-        kind = (("Content-Type", SDP),) if body else ()
-        core = self._core
-        ack = session.dialog.request(
-            "ACK", core.via(session.hop), cseq=number, headers=kind, body=body
-        )
-        session.sent_ack = SentAck(number, session.hop, ack.to_bytes())
-        core.send(session.hop, session.sent_ack.data)
-
-    def acknowledge_again(self, session: Session, number: int) -> None:
-        """Repeat the ACK for a copy of a 2xx (RFC 3261 13.2.2.4)."""
-        sent = session.sent_ack
-        if sent is not None and sent.cseq == number:
-            self._core.send(sent.hop, sent.data)
+    # Ours: INFO
 
     def info(self, session: Session, content_type: str, body: bytes, now: float) -> None:
         """See `Agent.info`."""
@@ -272,19 +168,4 @@ class Usage:
 
     def _info_heard(self, session: Session, outcome: Response | Failure, now: float) -> None:
         if status_of(outcome) >= 300:
-            self._ends_dialog(session, outcome, now)
-
-    def _ends_dialog(self, session: Session, outcome: Response | Failure, now: float) -> bool:
-        """True when what came of a request of ours has ended the session (12.2.1.2)."""
-        if session.over or not session.accepted or session.state is SessionState.ENDING:
-            return False
-        status = status_of(outcome)
-        if outcome is Failure.TRANSPORT:
-            self._core.end(session, EndCause.TRANSPORT, now)
-        elif status in (408, 481):
-            if status == 408:
-                self._core.farewell(session, now)
-            self._core.end(session, EndCause.DIALOG_GONE, now)
-        else:
-            return False
-        return True
+            ends_dialog(self._core, session, outcome, now)

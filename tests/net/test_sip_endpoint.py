@@ -29,6 +29,11 @@ SHORT = TcpLimits(message_timeout=0.3, idle_timeout=0.4, connect_timeout=0.5, ma
 SEEDS = count()
 
 
+def offer(_hop: Hop) -> bytes:
+    """The offer of every call."""
+    return OFFER
+
+
 class Station:
     """An endpoint that answers every call, and what it heard."""
 
@@ -85,7 +90,7 @@ async def call(caller: Station, called: Station, transport: Transport) -> None:
     assert hop is not None
     target = SipUri.parse(f"sip:x@{remote[0]}:{remote[1]}")
     caller.endpoint.command(
-        lambda agent, now: agent.invite(target, hop, OFFER, now, from_="sip:caller@127.0.0.1")
+        lambda agent, now: agent.invite(target, [hop], offer, now, from_="sip:caller@127.0.0.1")
     )
     answered = await caller.heard(Answered)
     await called.heard(Established)
@@ -194,7 +199,7 @@ async def test_a_closed_udp_port_is_a_transport_failure_at_once() -> None:
         assert hop is not None
         target = SipUri.parse("sip:x@127.0.0.1")
         caller.endpoint.command(
-            lambda agent, now: agent.invite(target, hop, OFFER, now, from_="sip:c@127.0.0.1")
+            lambda agent, now: agent.invite(target, [hop], offer, now, from_="sip:c@127.0.0.1")
         )
         refused = await caller.heard(Refused)
         assert isinstance(refused, Refused)
@@ -210,7 +215,7 @@ async def test_an_icmp_error_of_one_peer_costs_another_nothing() -> None:
         assert hop is not None
         target = SipUri.parse("sip:x@127.0.0.1")
         caller.endpoint.command(
-            lambda agent, now: agent.invite(target, hop, OFFER, now, from_="sip:c@127.0.0.1")
+            lambda agent, now: agent.invite(target, [hop], offer, now, from_="sip:c@127.0.0.1")
         )
         # The kernel holds the error by now, and the next send to anybody would meet it.
         await call(caller, called, Transport.UDP)
@@ -225,7 +230,7 @@ async def test_a_closed_tcp_port_is_a_transport_failure() -> None:
         assert hop is not None
         target = SipUri.parse("sip:x@127.0.0.1")
         caller.endpoint.command(
-            lambda agent, now: agent.invite(target, hop, OFFER, now, from_="sip:c@127.0.0.1")
+            lambda agent, now: agent.invite(target, [hop], offer, now, from_="sip:c@127.0.0.1")
         )
         refused = await caller.heard(Refused)
         assert isinstance(refused, Refused)
@@ -245,7 +250,7 @@ async def test_a_connection_that_cannot_be_opened_in_time_is_given_up() -> None:
             assert hop is not None
             target = SipUri.parse("sip:x@127.0.0.1")
             caller.endpoint.command(
-                lambda agent, now: agent.invite(target, hop, OFFER, now, from_="sip:c@127.0.0.1")
+                lambda agent, now: agent.invite(target, [hop], offer, now, from_="sip:c@127.0.0.1")
             )
             await caller.heard(Refused)
 

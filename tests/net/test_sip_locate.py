@@ -78,6 +78,13 @@ async def test_services_come_by_priority_and_weight() -> None:
     assert await locate(names, "sip:x@example.org", chance=0.9) == high
 
 
+async def test_a_machine_with_several_names_is_tried_once() -> None:
+    names = Names()
+    names.srv["_sip._udp.example.org"] = [Service(10, 0, "a", 5060), Service(20, 0, "b", 5060)]
+    names.hosts |= {"a": ["192.0.2.1"], "b": ["192.0.2.1", "192.0.2.2"]}
+    assert await locate(names, "sip:x@example.org") == ["UDP 192.0.2.1:5060", "UDP 192.0.2.2:5060"]
+
+
 async def test_tcp_is_used_when_it_is_all_there_is() -> None:
     names = Names()
     names.srv["_sip._tcp.example.org"] = [Service(0, 0, "a", 5060)]

@@ -35,7 +35,9 @@ TARGET = SipUri.parse("sip:bob@192.0.2.9")
 
 def called(bench: Bench, hop: Hop = UDP_HOP, body: bytes = OFFER) -> tuple[Session, Request]:
     """A call on its way, and its INVITE."""
-    session = bench.agent.invite(TARGET, hop, body, bench.now, from_="Us <sip:us@example.com>")
+    session = bench.agent.invite(
+        TARGET, [hop], lambda _: body, bench.now, from_="Us <sip:us@example.com>"
+    )
     return session, only_request(bench.drain(), "INVITE")
 
 
@@ -176,6 +178,27 @@ def test_cancel_waits_for_a_provisional_response() -> None:
     assert bench.kinds() == ["Refused"]
     bench.wait(32)
     assert (bench.agent.session_count, bench.agent.transaction_count) == (0, 0)
+
+
+def test_a_call_is_parting_until_the_other_side_confirms_its_end() -> None:
+    bench = Bench()
+    session, invite = called(bench)
+    story: list[bool] = []
+
+    def hear(data: bytes) -> None:
+        bench.receive(data)
+        story.append(bench.agent.parting)
+
+    hear(response(invite, 180))
+    bench.agent.hang_up(session, bench.now)
+    hear(response(only_request(bench.drain(), "CANCEL"), 200))
+    hear(response(invite, 487))
+    session, _ = established(bench)
+    bench.agent.hang_up(session, bench.now)
+    bye = only_request(bench.drain(), "BYE")
+    hear(response(bye, 100))
+    hear(response(bye, 200))
+    assert story == [False, True, False, True, False]
 
 
 def test_an_answer_that_crosses_our_cancel_is_acknowledged_and_ended() -> None:

@@ -73,7 +73,7 @@ def test_a_call_from_invite_to_their_bye() -> None:
     assert ok.content_type == "application/sdp"
     assert ok.headers.get("Contact") == "<sip:mediaserver@192.0.2.1:5060>"
     assert "INVITE" in ok.headers.tokens("Allow")
-    assert ok.headers.get("Supported") == ""
+    assert ok.headers.get("Supported") == "timer"
     assert ok.headers.get("X-Own") == "1"
     assert session.state is SessionState.ANSWERED
     bench.receive(request("ACK", to_tag=session.local_tag, branch="z9hG4bK-b"))
@@ -131,6 +131,7 @@ def test_our_bye_waits_for_their_ack() -> None:
     session, tag = answered(bench)
     bench.agent.hang_up(session, bench.now)
     assert bench.drain() == []
+    assert bench.agent.parting
     out = bench.receive(request("ACK", to_tag=tag, branch="z9hG4bK-b"))
     bye = only_request(out, "BYE")
     bench.receive(response(bye, 200))
@@ -365,7 +366,7 @@ def test_options_shows_what_we_can() -> None:
     assert reply.status == 200
     assert "UPDATE" in reply.headers.tokens("Allow")
     assert reply.headers.get("Accept") == "application/sdp"
-    assert reply.headers.get("Supported") == ""
+    assert reply.headers.get("Supported") == "timer"
 
 
 def test_while_draining_new_calls_and_options_get_503_and_calls_go_on() -> None:

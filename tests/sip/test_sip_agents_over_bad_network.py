@@ -144,7 +144,11 @@ class Network:
         hop = Hop(Transport.UDP, CALLER, CALLED)
         caller = self.parties[CALLER]
         return caller.agent.invite(
-            SipUri.parse("sip:y@192.0.2.2"), hop, OFFER, self.now, from_="sip:x@192.0.2.1"
+            SipUri.parse("sip:y@192.0.2.2"),
+            [hop],
+            lambda _: OFFER,
+            self.now,
+            from_="sip:x@192.0.2.1",
         )
 
 

@@ -13,11 +13,12 @@ from .model import (
     Log,
     Outbound,
     RecordingDefaults,
-    Route,
     Rtp,
     Sip,
     keys,
 )
+from .routes import Route
+from .trunks import SipTarget, Trunk
 from .values import HostPort, Network, PortRange, SipListen
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
     "Rtp",
     "Sip",
     "SipListen",
+    "SipTarget",
+    "Trunk",
     "keys",
     "load",
 ]

@@ -15,7 +15,9 @@ from pydantic_settings import EnvSettingsSource
 
 from mediaserver.errors import ConfigError
 
-from .model import Config, contradictions, keys, section_of
+from .contradictions import contradictions
+from .model import Config, keys, section_of
+from .routes import REFUSALS
 
 ENV_PREFIX: Final = "MEDIASERVER_"
 """Begins an environment variable that overrides a setting: MEDIASERVER_SIP__LISTEN."""
@@ -121,8 +123,12 @@ def _anchored(settings: dict[str, Any], base: Path) -> dict[str, Any]:
         settings["data_dir"] = normpath(base / data_dir)
     routes = settings.get("routes")
     for route in routes if isinstance(routes, list) else ():
-        if isinstance(route, dict) and isinstance(swml := route.get("swml"), str):
-            route["swml"] = swml if "://" in swml else normpath(base / swml)
+        if not isinstance(route, dict):
+            continue
+        if isinstance(swml := route.get("swml"), str) and "://" not in swml:
+            route["swml"] = normpath(base / swml)
+        if isinstance(apology := route.get("on_failure"), str) and apology not in REFUSALS:
+            route["on_failure"] = normpath(base / apology)
     return settings
 
 
@@ -172,6 +178,11 @@ def _missing_scripts(config: Config) -> Iterator[Problem]:
             yield (
                 f"routes[{index}].swml",
                 "must be a file that exists or an http(s) URL; there is no such file",
+            )
+        if route.apology is not None and not route.apology.is_file():
+            yield (
+                f"routes[{index}].on_failure",
+                f"must be {', '.join(REFUSALS)} or a file that exists; there is no such file",
             )
 
 

@@ -4,37 +4,32 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 from uuid import UUID
 
-import yaml
 from pydantic import (
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     SecretBytes,
     SecretStr,
-    StringConstraints,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from .routes import Route
+from .section import AsList, LongSeconds, Networks, Seconds, SecondsOrNever, Secret, Section
+from .trunks import Trunk
 from .values import (
     HostPort,
-    Network,
     PortRange,
     SipListen,
     is_ip,
     parse_base_url,
     parse_host,
-    parse_http_url,
     parse_ip,
     parse_max_calls,
-    parse_network,
     parse_octets,
     parse_size,
 )
@@ -45,34 +40,13 @@ Permission = Literal[
     "voice.recordings.delete",
     "voice.recordings.render",
     "voice.calls.control",
+    "voice.calls.read",
 ]
 PERMISSIONS: Final[frozenset[Permission]] = frozenset(get_args(Permission))
 """What an API key can be allowed to do (contracts A4, B2)."""
 
 DEFAULT_PROJECT: Final = UUID("00000000-0000-4000-8000-000000000001")
 DEFAULT_SPACE: Final = UUID("00000000-0000-4000-8000-000000000002")
-
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-"""A duration in seconds, at most a day."""
-
-LongSeconds = Annotated[float, Field(gt=0, le=3_155_760_000, allow_inf_nan=False)]
-"""A duration in seconds, at most a hundred years."""
-
-
-def _listed(value: Any) -> Any:
-    """Let a list be one text, as the environment has it: `a, b` or YAML's own `[a, b]`."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            return yaml.load(value, yaml.BaseLoader)
-        except yaml.YAMLError:
-            raise ValueError("must be a list, written [first, second]") from None
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-AsList = BeforeValidator(_listed)
-Secret = Annotated[SecretStr, Field(min_length=1)]
 
 ENFONICA_KEY: Final = 64
 """Octets of a key that signs as Enfonica does (contract B6)."""
@@ -84,11 +58,7 @@ def _enfonica_key(value: Any) -> SecretBytes:
     return SecretBytes(parse_octets(value, ENFONICA_KEY))
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Sip(_Section):
+class Sip(Section):
     """Where SIP is spoken."""
 
     listen: Annotated[
@@ -100,7 +70,7 @@ class Sip(_Section):
     """Host that peers are told in Contact and Via; None: the address listened on."""
 
 
-class Rtp(_Section):
+class Rtp(Section):
     """Where media goes."""
 
     ports: Annotated[PortRange, PlainValidator(PortRange.parse)] = PortRange(10000, 19999)
@@ -108,9 +78,13 @@ class Rtp(_Section):
     """IP address that peers are told in SDP; None: as `Config.media_address` finds it."""
     lane: Literal["auto", "io_uring", "recvmmsg", "portable"] = "auto"
     """How packets go through the kernel; `auto`: the quickest way there is."""
+    timeout: SecondsOrNever = 300.0
+    """Seconds after which a call ends from whose far end neither RTP nor RTCP comes; 0: never."""
+    hold_timeout: SecondsOrNever = 1800.0
+    """Likewise while the far end holds the call, or only listens."""
 
 
-class Http(_Section):
+class Http(Section):
     """Where the REST API is served, and under which URL others see it."""
 
     listen: Annotated[HostPort, PlainValidator(HostPort.parse)] = HostPort("127.0.0.1", 8080)
@@ -123,7 +97,7 @@ class Http(_Section):
         return self.public_url or f"http://{self.listen}"
 
 
-class ApiKey(_Section):
+class ApiKey(Section):
     """A key to the REST API and what it opens."""
 
     key: Secret
@@ -135,53 +109,13 @@ class ApiKey(_Section):
         return {"key": value} if isinstance(value, str) else value
 
 
-class Outbound(_Section):
+class Outbound(Section):
     """Where callbacks and fetches may go although the address is not a public one."""
 
-    allow: Annotated[tuple[Annotated[Network, PlainValidator(parse_network)], ...], AsList] = ()
+    allow: Networks = ()
 
 
-class RouteRecording(_Section):
-    """What holds for the recordings made on a route's calls."""
-
-    post_processing: Annotated[tuple[Literal["TRIM_SILENCE"], ...], AsList] = ()
-    """What is done to their audio afterwards (contract B1)."""
-    ready_uri: Annotated[str, PlainValidator(parse_http_url)] | None = Field(
-        default=None, repr=False
-    )
-    """Where RECORDING_READY is sent (contract B6)."""
-    retention: LongSeconds | None = None
-    """Seconds after its end at which a recording is erased; None: `recording.retention`."""
-
-
-class Route(_Section):
-    """Which script a call gets: both patterns must match, `*` matches anything."""
-
-    to: Annotated[str, StringConstraints(min_length=1)]
-    """User of the request URI, without escapes, compared exactly (RFC 3261 19.1.4)."""
-    from_: Annotated[str, StringConstraints(min_length=1)] = Field(default="*", alias="from")
-    """User of the From header's URI."""
-    swml: Annotated[str, StringConstraints(min_length=1)] = Field(repr=False)
-    """A file, or an http(s) URL (which may hold a password: not in repr)."""
-    status_url: Annotated[str, PlainValidator(parse_http_url)] | None = Field(
-        default=None, repr=False
-    )
-    """Where the script's own errors are reported."""
-    recording: RouteRecording = RouteRecording()
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    @property
-    def is_url(self) -> bool:
-        """Whether the script is fetched for every call rather than read from a file."""
-        return self.swml.lower().startswith(("http://", "https://"))
-
-    def matches(self, to: str, from_: str) -> bool:
-        """Tell whether a call to user `to` from user `from_` is this route's."""
-        return self.to in {"*", to} and self.from_ in {"*", from_}
-
-
-class Log(_Section):
+class Log(Section):
     """What the log looks like."""
 
     format: Literal["json", "console", "auto"] = "auto"
@@ -191,7 +125,7 @@ class Log(_Section):
     """Whether phone numbers are written in full."""
 
 
-class Limits(_Section):
+class Limits(Section):
     """What the server takes on before it says 503."""
 
     max_calls: Annotated[int | None, PlainValidator(parse_max_calls)] = 2000
@@ -208,7 +142,7 @@ class Limits(_Section):
         return pairs if self.max_calls is None else self.max_calls
 
 
-class RecordingDefaults(_Section):
+class RecordingDefaults(Section):
     """What holds for every recording."""
 
     default_max_length: Seconds = 14_400.0
@@ -227,7 +161,14 @@ class RecordingDefaults(_Section):
     """Seconds after its end at which a recording is erased; None: never."""
 
 
-class Callbacks(_Section):
+class Speech(Section):
+    """How texts are read out."""
+
+    engine: Literal["none", "espeak-ng"] = "none"
+    """`espeak-ng`: the program of that name."""
+
+
+class Callbacks(Section):
     """How long and how often delivery is tried."""
 
     schedule: Annotated[tuple[Seconds, ...], AsList, Field(max_length=100)] = (
@@ -254,9 +195,11 @@ class Config(BaseSettings):
     """The octets that RECORDING_READY is signed with; None: derived from `signing_key`."""
     outbound: Outbound = Outbound()
     routes: Annotated[tuple[Route, ...], AsList] = ()
+    trunks: Annotated[tuple[Trunk, ...], AsList] = ()
     log: Log = Log()
     limits: Limits = Limits()
     recording: RecordingDefaults = RecordingDefaults()
+    speech: Speech = Speech()
     callbacks: Callbacks = Callbacks()
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", enable_decoding=False)
@@ -277,6 +220,10 @@ class Config(BaseSettings):
         """Return the first route for a call to user `to` from user `from_`, if there is one."""
         return next((route for route in self.routes if route.matches(to, from_)), None)
 
+    def trunk_for(self, number: str) -> Trunk | None:
+        """Return the first trunk that takes a number such as +4930123456, if there is one."""
+        return next((trunk for trunk in self.trunks if trunk.takes(number)), None)
+
     @property
     def media_host(self) -> str:
         """The IP address RTP sockets are bound to: the one SIP listens on first."""
@@ -290,30 +237,6 @@ class Config(BaseSettings):
         if self.sip.advertise is not None and is_ip(self.sip.advertise):
             return self.sip.advertise
         return self.media_host
-
-
-def contradictions(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield the key and the problem of settings that are each right but not together."""
-    for listen in config.sip.listen:
-        if listen.wildcard and config.sip.advertise is None:
-            yield (
-                "sip.advertise",
-                f"must be given, for sip.listen has {listen}, which names no address: "
-                "the address or host name your trunk reaches, for example 192.0.2.10",
-            )
-            break
-    if ip_address(config.media_address).is_unspecified and config.sip.advertise is not None:
-        yield (
-            "rtp.advertise",
-            "must be given, for sip.advertise is a name and SDP needs an address: "
-            "the IP address media is sent to, for example 192.0.2.10",
-        )
-    if config.http.listen.wildcard and config.http.public_url is None:
-        yield (
-            "http.public_url",
-            f"must be given, for http.listen {config.http.listen} names no address: "
-            "the URL applications reach, for example https://media.example.com",
-        )
 
 
 def keys() -> tuple[str, ...]:

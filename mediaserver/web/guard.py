@@ -18,7 +18,7 @@ from typing import Final
 from aiohttp import AddrInfoType, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from .addresses import Network, is_disguised, is_public, parse_address
+from ..addresses import AddressRule, Network, is_disguised, parse_address
 from .targets import Target
 
 LOOKUP_TIMEOUT: Final = 5.0
@@ -38,29 +38,33 @@ class AddressRefused(OSError):
     """The address is not one requests may go to; no connection was made."""
 
     def __init__(self) -> None:
-        super().__init__("the address is not a public one, nor is it in outbound.allow")
+        super().__init__(
+            "the address is not a public one, nor one that outbound.allow or its route allows"
+        )
 
 
 class OutboundGuard:
-    """The rule: public addresses, and the networks in `allow`.
+    """Keeps to the `AddressRule` of the networks in `allow`.
 
     Every session that is used for a URL from elsewhere is made on `connector()`.
     """
 
     def __init__(self, allow: Sequence[Network] = (), lookup: Lookup | None = None) -> None:
-        self._allow = tuple(allow)
+        self._rule = AddressRule(allow)
         self._threads: ThreadPoolExecutor | None = None
         self._lookup = lookup or self._system_lookup
         self._pending: dict[str, asyncio.Task[Sequence[str]]] = {}
+        self._others: dict[tuple[Network, ...], OutboundGuard] = {}
+
+    def allowing(self, allow: tuple[Network, ...]) -> OutboundGuard:
+        """Return the guard of other networks, closed with this one; names are looked up here."""
+        if allow not in self._others:
+            self._others[allow] = OutboundGuard(allow, self._shared_lookup)
+        return self._others[allow]
 
     def permits(self, address: str) -> bool:
         """Tell whether requests may go to an address. What is none is refused."""
-        parsed = parse_address(address)
-        if parsed is None:
-            return False
-        return is_public(parsed) or any(
-            parsed in network for network in self._allow if network.version == parsed.version
-        )
+        return self._rule.permits(address)
 
     def check(self, target: Target) -> None:
         """Refuse a URL that names a forbidden address itself; raises `AddressRefused`."""
@@ -105,6 +109,8 @@ class OutboundGuard:
 
     async def close(self) -> None:
         """End look-ups that still run."""
+        for other in self._others.values():
+            await other.close()
         pending = list(self._pending.values())
         for task in pending:
             task.cancel()

@@ -1,6 +1,6 @@
 """Requests to URLs that others wrote: scripts and media to fetch, callbacks to send.
 
-Both go through `OutboundGuard`. A `Fetcher` wants the body and follows a redirect or two, each
+All go through `OutboundGuard`. A `Fetcher` wants the body and follows a redirect or two, each
 checked anew; a `Poster` wants the status and follows as many as it is told to. What is wrong with
 the other side is `FetchFailed`, whose sentence names the host and never the path, the query or a
 password.
@@ -13,7 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import aiohttp
 from aiohttp import hdrs
@@ -23,7 +23,7 @@ from mediaserver.errors import PeerError
 from .guard import AddressRefused, OutboundGuard
 from .targets import BadUrl, Target
 
-__all__ = ["FetchFailed", "Fetched", "Fetcher", "OutboundGuard", "Poster", "Reply"]
+__all__ = ["FetchFailed", "OutboundGuard", "Poster", "Reply"]
 
 MAX_REDIRECTS: Final = 3
 
@@ -43,8 +43,10 @@ CHUNK: Final = 64 * 1024
 
 USER_AGENT: Final = "mediaserver"
 
-_SAME_METHOD: Final = frozenset({307, 308})
-_REDIRECTS: Final = frozenset({301, 302, 303}) | _SAME_METHOD
+SAME_METHOD: Final = frozenset({307, 308})
+"""Redirects that take the method and the body along (RFC 9110 15.4)."""
+
+REDIRECTS: Final = frozenset({301, 302, 303}) | SAME_METHOD
 
 
 class FetchFailed(PeerError):
@@ -56,30 +58,12 @@ class FetchFailed(PeerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
-    """What came from a URL, after redirects."""
-
-    body: bytes
-    content_type: str | None
-    """The media type alone, lower case."""
-    url: str
-    """Where it came from in the end, without user and password."""
-
-
-@dataclass(frozen=True, slots=True)
 class Reply:
     """What a receiver answered."""
 
     status: int
     retry_after: str | None
     """The header as it came."""
-
-
-class RequestSigner(Protocol):
-    """Makes the headers that vouch for a request."""
-
-    def request_headers(self, url: str, body: bytes) -> Mapping[str, str]:
-        """Return headers for a request to `url` with `body`."""
 
 
 class Session:
@@ -129,69 +113,6 @@ class Session:
         return self._session
 
 
-class Fetcher:
-    """Fetches documents and media."""
-
-    def __init__(self, guard: OutboundGuard) -> None:
-        self._session = Session(guard)
-
-    async def get(
-        self,
-        url: str,
-        *,
-        max_bytes: int,
-        timeout: float,  # noqa: ASYNC109 - the sentence that reports it names it
-    ) -> Fetched:
-        """Return what is at `url`: all of it, within `timeout` seconds, redirects included.
-
-        Raises `FetchFailed`, also for more than `max_bytes`.
-        """
-        return await self._fetch("GET", url, None, None, max_bytes, timeout)
-
-    async def post(
-        self,
-        url: str,
-        body: bytes,
-        *,
-        max_bytes: int,
-        timeout: float,  # noqa: ASYNC109 - as above
-        signer: RequestSigner | None = None,
-    ) -> Fetched:
-        """Return the answer to a JSON `body`; signed anew for each URL it is redirected to.
-
-        Raises `FetchFailed`.
-        """
-        return await self._fetch("POST", url, body, signer, max_bytes, timeout)
-
-    async def close(self) -> None:
-        """Close the session."""
-        await self._session.close()
-
-    async def _fetch(
-        self,
-        method: str,
-        url: str,
-        body: bytes | None,
-        signer: RequestSigner | None,
-        max_bytes: int,
-        seconds: float,
-    ) -> Fetched:
-        target = parse_target(url)
-        try:
-            async with asyncio.timeout(seconds):
-                for _ in range(MAX_REDIRECTS + 1):
-                    headers = _headers(target, body, signer)
-                    async with self._session.request(method, target, headers, body) as response:
-                        if response.status not in _REDIRECTS:
-                            return await _read(response, target, max_bytes)
-                        target = _redirected(target, response)
-                        if response.status not in _SAME_METHOD:
-                            method, body = "GET", None
-        except TimeoutError:
-            raise FetchFailed(504, f"{target.host} took longer than {seconds:g} s") from None
-        raise FetchFailed(502, f"{target.host} redirects more than {MAX_REDIRECTS} times")
-
-
 class Poster:
     """Sends callbacks."""
 
@@ -205,6 +126,8 @@ class Poster:
         headers: Callable[[Target], Mapping[str, str]],
         seconds: float,
         redirects: int = 0,
+        *,
+        method: str = "POST",
     ) -> Reply:
         """Return the status that came within so many seconds; raises `FetchFailed`.
 
@@ -212,20 +135,20 @@ class Poster:
         302 say no more than that it is elsewhere, so the body goes there (RFC 9110 15.4.2, 15.4.3);
         303 says that it was taken and where its outcome can be read (15.4.4).
         """
-        method = "POST"
-        sent: bytes | None = body
+        sent = body if method == "POST" else None
+        ours = True
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    made = headers(target) if method == "POST" else {}
+                    made = headers(target) if ours else {}
                     async with self._session.request(method, target, made, sent) as response:
                         await _ignore_body(response)
-                        if response.status not in _REDIRECTS or redirects == 0:
+                        if response.status not in REDIRECTS or redirects == 0:
                             return Reply(response.status, response.headers.get(hdrs.RETRY_AFTER))
-                        target = _redirected(target, response)
+                        target = redirected(target, response)
                     redirects -= 1
                     if response.status == 303:
-                        method, sent = "GET", None
+                        method, sent, ours = "GET", None, False
         except TimeoutError:
             raise FetchFailed(504, f"no answer within {seconds:g} s") from None
 
@@ -259,38 +182,12 @@ def explain(error: Exception, host: str) -> FetchFailed:
     return FetchFailed(502, f"{host} broke off: {type(error).__name__}")
 
 
-def _headers(target: Target, body: bytes | None, signer: RequestSigner | None) -> dict[str, str]:
-    if body is None:
-        return {}
-    signed = {} if signer is None else signer.request_headers(str(target), body)
-    return {hdrs.CONTENT_TYPE: "application/json", **signed}
-
-
-def _redirected(target: Target, response: aiohttp.ClientResponse) -> Target:
+def redirected(target: Target, response: aiohttp.ClientResponse) -> Target:
+    """Return where a redirect leads; raises `FetchFailed` 502."""
     try:
         return target.follow(response.headers.get(hdrs.LOCATION, ""))
     except BadUrl as error:
         raise FetchFailed(502, f"{target.host}: {error}") from error
-
-
-async def _read(response: aiohttp.ClientResponse, target: Target, max_bytes: int) -> Fetched:
-    host = target.host
-    if not 200 <= response.status < 300:
-        raise FetchFailed(502, f"{host} answered {response.status}")
-    encoding = response.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower()
-    if encoding not in {"", "identity"}:
-        # It was not asked for, and a kilobyte of it can be a gigabyte.
-        raise FetchFailed(415, f"{host} sent a compressed answer")
-    too_large = FetchFailed(413, f"{host} sent more than {max_bytes} bytes")
-    if (response.content_length or 0) > max_bytes:
-        raise too_large
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(CHUNK):
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_large
-    kind = response.content_type.lower() if hdrs.CONTENT_TYPE in response.headers else None
-    return Fetched(bytes(body), kind, str(target))
 
 
 async def _ignore_body(response: aiohttp.ClientResponse) -> None:

@@ -11,6 +11,7 @@ import base64
 import gzip
 import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -23,10 +24,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from mediaserver.addresses import is_disguised, is_public, parse_address
 from mediaserver.web import guard as guard_module
-from mediaserver.web.addresses import is_disguised, is_public, parse_address
+from mediaserver.web.fetcher import Fetcher
 from mediaserver.web.guard import AddressRefused, OutboundGuard
-from mediaserver.web.outbound import Fetcher, FetchFailed, Poster
+from mediaserver.web.outbound import FetchFailed, Poster
 from mediaserver.web.signatures import Signer
 from mediaserver.web.targets import BadUrl, Target
 
@@ -43,13 +45,19 @@ async def fetcher_for() -> Any:
 
     def make(allow: Sequence[Any] = (), lookup: Any = None) -> Fetcher:
         guard = OutboundGuard(allow, lookup)
-        fetcher = Fetcher(guard)
+        fetcher = Fetcher(guard, Signer("key"))
         made.extend([fetcher, guard])
         return fetcher
 
     yield make
     for one in made:
         await one.close()
+
+
+async def ask(
+    fetcher: Fetcher, url: str, body: bytes | None = b"{}", allow: Any = None, seconds: float = 3.0
+) -> Any:
+    return await fetcher.ask(url, body=body, max_bytes=10_000, timeout=seconds, allow=allow)
 
 
 async def get(fetcher: Fetcher, url: str, max_bytes: int = 10_000, seconds: float = 3.0) -> Any:
@@ -215,8 +223,9 @@ async def test_no_url_leads_to_a_forbidden_address(
         await get(fetcher, url.format(port=receiver.port))
     assert raised.value.status in {400, 403, 502}
     assert "pass" not in raised.value.reason
-    with pytest.raises(FetchFailed):
-        await fetcher.post(url.format(port=receiver.port), b"{}", max_bytes=10, timeout=3)
+    for body in (b"{}", None):
+        with pytest.raises(FetchFailed):
+            await ask(fetcher, url.format(port=receiver.port), body)
     assert receiver.connections == on_ipv6.connections == 0
 
 
@@ -329,6 +338,32 @@ async def test_a_resolver_that_hangs_is_given_up_and_blocks_no_other_name(
     assert asked.count("dead.example") == 1
 
 
+async def test_a_look_up_takes_no_longer_than_its_fetch_may_and_blocks_nobody(
+    receiver: Any, fetcher_for: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name server is dead: the system's resolver sits in a thread until it gives up."""
+    answered = threading.Event()
+
+    def dead(_host: str) -> Sequence[str]:
+        answered.wait(10)
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(guard_module, "_getaddrinfo", dead)
+    fetcher = fetcher_for([LOOPBACK])
+    turns = 0
+    fetch = asyncio.create_task(
+        ask(fetcher, f"http://name.example:{receiver.port}/", seconds=0.2, allow=(PUBLIC,))
+    )
+    while not fetch.done():
+        turns += 1
+        await asyncio.sleep(0.01)
+    with pytest.raises(FetchFailed, match=r"name\.example took longer than 0\.2 s"):
+        await fetch
+    assert turns > 3
+    answered.set()
+    assert receiver.connections == 0
+
+
 async def test_the_systems_resolver_is_asked_off_the_loop(receiver: Any, fetcher_for: Any) -> None:
     with pytest.raises(FetchFailed) as raised:
         await get(fetcher_for(), f"http://localhost:{receiver.port}/")
@@ -364,7 +399,7 @@ class TestRedirects:
             with pytest.raises(FetchFailed):
                 await get(fetcher, public.url())
             with pytest.raises(FetchFailed):
-                await fetcher.post(public.url(), b"{}", max_bytes=10, timeout=3)
+                await ask(fetcher, public.url())
         assert inner.connections == 0
 
     async def test_three_redirects_are_followed_and_no_fourth(
@@ -402,25 +437,43 @@ class TestRedirects:
         ]
         assert "Authorization" not in second.got[0].headers
 
-    async def test_a_post_is_signed_anew_where_it_is_redirected(
-        self, receiver: Any, fetcher_for: Any
+    @pytest.mark.parametrize("body", [b"{}", None])
+    async def test_what_is_asked_is_signed_anew_where_it_is_redirected(
+        self, receiver: Any, fetcher_for: Any, body: bytes | None
     ) -> None:
         signer = Signer("key")
 
         async def move(got: Any) -> web.Response:
             if got.path == "/old":
-                return web.Response(status=307, headers={"Location": "/new"})
+                return web.Response(status=307, headers={"Location": "/new?a=1"})
             return web.Response(text="version: 1.0.0", content_type="application/yaml")
 
         receiver.answer = move
-        fetched = await fetcher_for([LOOPBACK]).post(
-            receiver.url("/old"), b"{}", max_bytes=100, timeout=3, signer=signer
-        )
+        url = receiver.url("/old").replace("http://", "http://user:pass@")
+        fetched = await ask(fetcher_for([LOOPBACK]), url, body)
         assert (fetched.body, fetched.content_type) == (b"version: 1.0.0", "application/yaml")
+        assert fetched.charset == "utf-8"
         for got in receiver.got:
-            assert (got.method, got.body) == ("POST", b"{}")
-            for name, value in signer.request_headers(receiver.url(got.path), b"{}").items():
+            assert (got.method, got.body) == ("GET" if body is None else "POST", body or b"")
+            assert got.headers["Authorization"] == "Basic dXNlcjpwYXNz"
+            for name, value in signer.request_headers(receiver.url(got.path), got.body).items():
                 assert got.headers[name] == value
+        assert [got.path for got in receiver.got] == ["/old", "/new?a=1"]
+
+    async def test_what_a_call_is_told_of_goes_to_no_other_host(
+        self, receiver_at: OpenReceiver, fetcher_for: Any
+    ) -> None:
+        first, second = await receiver_at(), await receiver_at("127.0.0.2")
+        fetcher = fetcher_for([LOOPBACK])
+        for status in (302, 307):
+            first.answer = self.to(second.url(), status)
+            with pytest.raises(FetchFailed, match="redirects to another host"):
+                await ask(fetcher, first.url())
+        assert second.connections == 0
+        same = await receiver_at("127.0.0.2")
+        same.answer = self.to(second.url(), 308)
+        await ask(fetcher, same.url())
+        assert second.got[0].body == b"{}"
 
     async def test_a_callback_is_not_redirected(self, receiver_at: OpenReceiver) -> None:
         first, second = await receiver_at(), await receiver_at()
@@ -546,8 +599,37 @@ async def test_a_server_that_cannot_prove_its_name_is_told_nothing(
     receiver = await receiver_at(ssl=self_signed)
     url = receiver.url().replace("http:", "https:")
     with pytest.raises(FetchFailed, match="cannot be trusted"):
-        await fetcher_for([LOOPBACK]).post(url, b"{}", max_bytes=10, timeout=3)
+        await ask(fetcher_for([LOOPBACK]), url)
     assert receiver.got == []
+
+
+async def test_networks_that_one_may_reach_are_no_way_for_another(
+    receiver: Any, fetcher_for: Any
+) -> None:
+    """Also not over a connection that is still open, nor by a name that was looked up for it."""
+    lookup = answers(["127.0.0.1"])
+    fetcher = fetcher_for([], lookup)
+    url = f"http://name.example:{receiver.port}/"
+    for _ in range(2):
+        await ask(fetcher, url, allow=(LOOPBACK,))
+    assert (receiver.connections, len(receiver.got)) == (1, 2)
+    for allow in (None, (), (PUBLIC,)):
+        with pytest.raises(FetchFailed) as raised:
+            await ask(fetcher, url, allow=allow)
+        assert raised.value.status == 403
+    with pytest.raises(FetchFailed):
+        await get(fetcher, url)
+    assert len(receiver.got) == 2
+
+
+async def test_a_place_of_its_own_takes_the_place_of_what_all_may_reach(
+    receiver: Any, fetcher_for: Any
+) -> None:
+    fetcher = fetcher_for([LOOPBACK])
+    await ask(fetcher, receiver.url())
+    with pytest.raises(FetchFailed):
+        await ask(fetcher, receiver.url(), allow=())
+    assert len(receiver.got) == 1
 
 
 async def test_environment_proxies_and_cookies_are_not_used(

@@ -1,5 +1,8 @@
 """Which addresses are somebody's public server, and which are inside: ours, or a cloud's own.
 
+Whatever others name, a web application or a phone, is reached at a public address alone, or in a
+network that the operator allows (`AddressRule`).
+
 A list of what is refused (the IANA registries of special-purpose addresses, RFC 6890) for IPv4. Of
 IPv6 only global unicast is ever public, less what in it is special. Addresses that carry another
 one inside (v4-mapped, v4-compatible, NAT64, 6to4, Teredo) are refused whatever they carry.
@@ -7,6 +10,7 @@ one inside (v4-mapped, v4-compatible, NAT64, 6to4, Teredo) are refused whatever 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
@@ -49,6 +53,22 @@ _INSIDE_6: Final = tuple(
         "3fff::/20",  # documentation
     )
 )
+
+
+class AddressRule:
+    """The rule: public addresses, and the networks in `allow`."""
+
+    def __init__(self, allow: Sequence[Network] = ()) -> None:
+        self._allow = tuple(allow)
+
+    def permits(self, address: str) -> bool:
+        """Tell whether we may connect to an address. What is none is refused."""
+        parsed = parse_address(address)
+        if parsed is None:
+            return False
+        return is_public(parsed) or any(
+            parsed in network for network in self._allow if network.version == parsed.version
+        )
 
 
 @lru_cache(REMEMBERED)

@@ -167,6 +167,23 @@ def dtmf(
     return sine(pair, seconds, rate, level_dbov)
 
 
+def dial_tones(digits: str, on: float, off: float, rate: int = 8000) -> NDArray[np.int16]:
+    """Return what keys sound like, one after the other, each `on` seconds with `off` after it.
+
+    `w` is half a second of silence, `W` a whole one. PeerError 400 for any other character, and
+    for more than `MAX_TONE_SECONDS`.
+    """
+    pauses = {"w": 0.5, "W": 1.0}
+    _count(sum(pauses.get(digit, on + off) for digit in digits), rate)
+    parts = [np.zeros(0, np.int16)]
+    for digit in digits:
+        if digit in pauses:
+            parts.append(silence(pauses[digit], rate))
+        else:
+            parts += [dtmf(digit, on, rate), silence(off, rate)]
+    return np.concatenate(parts)
+
+
 def ring(country: str, seconds: float | None = None, rate: int = 8000) -> NDArray[np.int16]:
     """Return a country's ringing tone: one whole cycle, or as many `seconds` as asked for.
 

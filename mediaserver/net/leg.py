@@ -7,6 +7,7 @@ import contextlib
 import random
 import secrets
 import uuid
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,12 +20,15 @@ from ..audio.g711 import (
     ULAW_DECODE,
     ULAW_TO_ALAW,
 )
+from ..audio.tones import dial_tones
 from ..calls.ports import FarEnd, JournalFile, LegListener, LegStatistics
+from ..recording.resource import Direction as Side
 from ..rtp.dialer import Dialer
 from ..rtp.rtcp import Reception, Reporter, Sending
 from ..rtp.timeline import Kind
 from ..sdp.negotiation import AudioSession, Direction
 from .ports import PortPair
+from .taps import Tap
 
 if TYPE_CHECKING:
     from .media import MediaEngine
@@ -36,6 +40,13 @@ LONG: Final = 1 << 20
 _RANDOM = random.Random(secrets.randbits(64))  # noqa: S311 - spreads reports, hides nothing
 
 _NOTHING: Final[NDArray[np.uint8]] = np.zeros(0, np.uint8)
+
+_TABLES: Final = MappingProxyType({Kind.ULAW: ULAW_TO_ALAW, Kind.ALAW: ALAW_TO_ULAW})
+"""What turns a law into the other one, octet by octet."""
+
+_KEY: Final = 0.1
+_KEY_GAP: Final = 0.06
+"""Seconds that a key sounds, and of silence after it (ITU-T Q.24 asks for 40 of each at least)."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,15 +72,28 @@ class RtpLeg:
         self._law = Kind.ULAW
         self._samples: NDArray[np.int16] = np.zeros(0, np.int16)
         self._payload = _NOTHING
-        self._done: asyncio.Future[None] | None = None
+        self._done: asyncio.Future[int] | None = None
+        self._wanted = 0
         self._closed = False
         self._failed = False
+        self._reported_at: float | None = None
+        self._keys = asyncio.Lock()
+        engine.tapes.speak(slot, self._law)
         engine.report_at[slot] = self.reporter.begin(engine.clock.monotonic())
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to name in SDP."""
         return self._engine.advertise, self.pair.port
+
+    @property
+    def heard_at(self) -> float | None:
+        """See `calls.ports.MediaLeg.heard_at`."""
+        if self._closed:
+            return None
+        heard = self._engine.lines.heard_at(self.slot)
+        reported = self._reported_at
+        return heard if reported is None else max(reported, heard or 0.0)
 
     @property
     def session(self) -> AudioSession | None:
@@ -110,9 +134,12 @@ class RtpLeg:
         senders.frame[self.slot] = self.rate * session.ptime // 1000
         law = Kind.ALAW if session.send_codec.name == "PCMA" else Kind.ULAW
         if law is not self._law:
-            self._engine.tapes.end_run(self.slot)
+            self._engine.tapes.speak(self.slot, law)
             self._law = law
             self._load(self._engine.encodings.make(self._samples, law))
+        self._engine.renew_join(self)
+        self._engine.attend(self.slot)
+        self._engine.mixes.follow(self)
 
     def now(self) -> int:
         """Return the line's present position: where what arrives now is placed."""
@@ -156,71 +183,80 @@ class RtpLeg:
     def keep(self, heard: JournalFile, sent: JournalFile, since: int) -> None:
         """Write what is heard, from `since` on, and what is sent to these journals as it comes."""
         self._engine.tapes.start(self.slot, heard, sent, since, self._engine.clock.monotonic())
+        self._engine.mixes.keep(self, sent, self.sent_at(since))
 
     def keep_up(self) -> None:
         """Give the journals all that was heard and sent by now."""
         self._engine.tapes.catch_up(self.slot, self._engine.clock.monotonic())
+        self._engine.mixes.keep_up(self)
 
     def keep_no_more(self) -> None:
         """Write nothing more to the journals."""
         if not self._closed:
             self._engine.tapes.stop(self.slot)
+            self._engine.mixes.keep_no_more(self)
 
-    def kinds_for(
-        self, other: RtpLeg
-    ) -> tuple[dict[int, int], tuple[int, NDArray[np.uint8]] | None]:
+    def passage(self, other: RtpLeg) -> tuple[dict[int, int], dict[int, NDArray[np.uint8] | None]]:
         """Return what the payload types heard here are called on the way to `other`'s far end.
 
-        With it, if audio heard here must be translated to be understood there: its payload type
-        and the table. What the other side cannot take is left out.
+        With it, for each that is audio, the table by which it is translated to be understood
+        there. What the other side cannot take is left out. Both legs were connected.
         """
-        assert self._session is not None, "connect both legs first"
-        assert other._session is not None, "connect both legs first"
-        here, there = self._session, other._session
+        there = other.session
+        assert there is not None
         kinds: dict[int, int] = {}
-        translate = None
-        for number, codec in here.receive.items():
-            kinds[number] = there.send_payload_type
-            if codec.name != there.send_codec.name:
-                table = ALAW_TO_ULAW if codec.name == "PCMA" else ULAW_TO_ALAW
-                translate = number, table
-        if there.send_events is not None:
-            sent, rate = there.send_events
-            kinds |= {n: sent for n, r in here.receive_events.items() if r == rate}
-        return kinds, translate
+        tables: dict[int, NDArray[np.uint8] | None] = {}
+        for number, kind in self._kinds.items():
+            if kind in _TABLES:
+                kinds[number] = there.send_payload_type
+                tables[number] = None if kind is other._law else _TABLES[kind]
+            elif kind is Kind.EVENT and there.send_events is not None:
+                sent, rate = there.send_events
+                if rate == self._event_rates.get(number):
+                    kinds[number] = sent
+            elif kind is Kind.NOISE and number in there.comfort_noise:
+                kinds[number] = number
+        return kinds, tables
 
     def played(self, start: int, end: int) -> NDArray[np.int16]:
         """Return what the far end hears of what is playing, from one sample of it to another."""
         table = ALAW_DECODE if self._law is Kind.ALAW else ULAW_DECODE
         return table.take(self._payload[start:end])
 
-    async def play(self, samples: NDArray[np.int16]) -> None:
-        """Send samples at the leg's rate; done when the last was sent or `stop_playing` is called.
+    async def play(self, samples: NDArray[np.int16]) -> int:
+        """Send samples at the leg's rate; return how many were sent.
 
-        Where the far end does not listen (hold, no address yet) time passes all the same. A leg
-        that was closed has nothing left to say.
+        That is all of them, unless `stop_playing` or another `play` comes. Where the far end does
+        not listen (hold, no address yet) time passes all the same. A leg that was closed has
+        nothing left to say.
         """
+        self._wanted += 1
+        wanted = self._wanted
         encodings, law = self._engine.encodings, self._law
         if samples.size > LONG and encodings.known(samples, law) is None:
             await asyncio.to_thread(encodings.make, samples, law)
+            if self._wanted != wanted:
+                return 0
         if self._closed or not samples.size:
             self.stop_playing()
-            return
+            return 0
         self._end_playing()
         self._samples = samples
-        done = self._done = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._done = done
         payload = encodings.make(samples, self._law)
         self._load(payload)
         self._engine.senders.play(self.slot, payload.size, self._engine.clock.monotonic())
         self._engine.begin_playing(self)
         try:
-            await done
+            return await done
         finally:
             if self._done is done:
                 self.stop_playing()
 
     def stop_playing(self) -> None:
         """Send no more of what is playing."""
+        self._wanted += 1
         self._end_playing()
         if not self._closed:
             self._engine.senders.stop(self.slot)
@@ -230,9 +266,22 @@ class RtpLeg:
         """Tell whoever plays that the last frame was sent. Called by the engine."""
         self._end_playing()
 
+    def tap(self, direction: Side, ptime: int, *, apart: bool = False) -> Tap:
+        """See `calls.ports.MediaLeg.tap`; of a leg that was closed there is nothing."""
+        return self._engine.taps.open(self, direction, ptime, apart=apart, closed=self._closed)
+
     async def send_digits(self, digits: str) -> None:
-        """Send DTMF as telephone events; at once done when the far end takes none."""
-        if self._closed or self._session is None or self._session.send_events is None:
+        """Send DTMF as telephone events, or where the far end takes none as what keys sound like.
+
+        Those wait until what is playing is over. PeerError 400 or ValueError for what is no key.
+        """
+        if self._closed or self._session is None:
+            return
+        if self._session.send_events is None:
+            async with self._keys:
+                while self._done is not None and not self._done.done():
+                    await asyncio.wait([self._done])
+                await self.play(dial_tones(digits, _KEY, _KEY_GAP, self.rate))
             return
         kind, clock_rate = self._session.send_events
         now = self._engine.clock.monotonic()
@@ -273,7 +322,8 @@ class RtpLeg:
     def hear_report(self, data: bytes) -> None:
         """Take an RTCP packet that came from where this leg's media comes from."""
         clock = self._engine.clock
-        self.reporter.receive(data, clock.monotonic(), clock.time())
+        now = self._reported_at = clock.monotonic()
+        self.reporter.receive(data, now, clock.time())
 
     def send_report(self, now: float) -> None:
         """Send the RTCP report that is due."""
@@ -327,7 +377,7 @@ class RtpLeg:
             self._engine.tapes.end_run(self.slot)
         self._samples = np.zeros(0, np.int16)
         if self._done is not None and not self._done.done():
-            self._done.set_result(None)
+            self._done.set_result(self._engine.senders.sent(self.slot))
         self._done = None
 
     def _reception(self) -> Reception | None:

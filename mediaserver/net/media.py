@@ -21,14 +21,15 @@ import structlog
 from numpy.typing import NDArray
 
 from ..audio.g711 import ALAW_DECODE, ULAW_DECODE
-from ..calls.ports import Journals
+from ..calls.ports import Journals, MediaLeg
 from ..clock import Clock
 from ..errors import LocalError
 from ..rtp.packet import PacketBatch, PacketFields, host_key, parse_batch
-from ..rtp.relay import Relays
+from ..rtp.relay import NOWHERE, Relays
 from ..rtp.sender import Senders
 from ..rtp.source import Sources
 from ..rtp.timeline import Key, Kind, Timelines
+from .conference import Mixes, RtpMix
 from .encodings import Encodings
 from .endpoints import Endpoints
 from .lanes import Lane, open_lane
@@ -37,11 +38,24 @@ from .ports import PortPool
 from .pulse import Pulse
 from .sweep import SocketSet
 from .tapes import Tapes
+from .taps import Taps
 from .transmit import Outgoing
 from .turns import Turns
 
 TICK: Final = 0.02
 """Seconds between ticks."""
+
+DRIFT: Final = 80
+"""Samples of drift (`rtp.relay`) that are made up for when nobody is heard."""
+
+MOST_DRIFT: Final = 480
+"""Samples that are made up for at a time; a gap as long, whoever is heard."""
+
+PAUSE: Final = 400
+"""Samples of silence in which a shift goes unheard."""
+
+MOST_ROUNDS: Final = 4
+"""Packets taken at a tick that is late of a leg somebody waits for; what is due apart."""
 
 NEVER: Final = np.iinfo(np.int64).max
 """A position no line reaches."""
@@ -82,6 +96,7 @@ class MediaEngine:
         self.endpoints = Endpoints(capacity)
         self.encodings = Encodings()
         self.tapes = Tapes(self.lines, journals, self._played, capacity)
+        self.taps = Taps(self)
         self.audible: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         """Whether a leg's far end listens, as was negotiated."""
         self.wake_at: NDArray[np.int64] = np.full(capacity, NEVER, np.int64)
@@ -91,14 +106,15 @@ class MediaEngine:
         self.bodies: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
         """Address of what each leg plays."""
         self.lane, self._sweeper, self._transmitter = open_lane(self.endpoints, lane)
+        self.mixes = Mixes(self, self._transmit, journals, capacity)
         self._free = list(range(capacity - 1, -1, -1))
         self._legs: dict[int, RtpLeg] = {}
+        self._partners: dict[int, RtpLeg] = {}
         self._turns = Turns()
         self._sending: dict[int, RtpLeg] = {}
         self._dialing: dict[int, RtpLeg] = {}
         self._tick_number = 0
-        self._behind: list[int] = []
-        self._seen: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        self._behind: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self._next = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
@@ -135,6 +151,7 @@ class MediaEngine:
         self.tapes.open(slot)
         self.endpoints.open(slot, pair.rtp)
         self.audible[slot] = False
+        self.attend(slot)
         self.wake_at[slot] = NEVER
         leg = RtpLeg(self, slot, pair, self._cname)
         self._legs[slot] = leg
@@ -146,6 +163,8 @@ class MediaEngine:
     def release(self, leg: RtpLeg) -> None:
         """Take a leg out of the tick and let its ports rest. Called by `RtpLeg.close`."""
         slot = leg.slot
+        self.taps.release(leg)
+        self.mixes.forget(leg)
         self.part(leg)
         del self._legs[slot]
         self.endpoints.close(slot)
@@ -159,54 +178,124 @@ class MediaEngine:
         self.pool.give_back(leg.pair, self.clock.monotonic())
         self._free.append(slot)
 
-    def join(self, one: RtpLeg, other: RtpLeg) -> None:
-        """Pass on what each of two connected legs hears to the other, until one of them parts.
+    def join(self, one: MediaLeg, other: MediaLeg) -> None:
+        """See `calls.ports.MediaEngine.join`; a leg that was closed is joined to none."""
+        pair = self._own(one), self._own(other)
+        if self._partners.get(pair[0].slot) is pair[1]:
+            return
+        for leg in pair:
+            self.part(leg)
+        if pair[0] is pair[1] or not all(self.is_open(leg) for leg in pair):
+            return
+        for leg, partner in (pair, pair[::-1]):
+            self._partners[leg.slot] = partner
+        self.renew_join(pair[0])
 
-        Called again after a re-negotiation of either.
-        """
-        for heard, sent in ((one, other), (other, one)):
-            kinds, translate = heard.kinds_for(sent)
-            self.relays.open(heard.slot, sent.slot, kinds, translate)
+    def part(self, leg: MediaLeg) -> None:
+        """See `calls.ports.MediaEngine.part`."""
+        leg = self._own(leg)
+        other = self._partners.pop(leg.slot, None) if self.is_open(leg) else None
+        if other is None:
+            return
+        del self._partners[other.slot]
+        for one in (leg, other):
+            self.taps.parting(one.slot)
+            self.relays.close(one.slot)
+            self._turns.add(one.slot, self.endpoints.sockets[one.slot])
+
+    def renew_join(self, leg: RtpLeg) -> None:
+        """Pass on what was negotiated for now; called when that changed. Nothing if not joined."""
+        other = self._partners.get(leg.slot)
+        if other is None or leg.session is None or other.session is None:
+            return
+        for heard, sent in ((leg, other), (other, leg)):
+            kinds, tables = heard.passage(sent)
+            self.relays.open(heard.slot, sent.slot, kinds, audio=tables)
             self._turns.hurry(heard.slot, self.endpoints.sockets[heard.slot])
+            self.taps.joined(sent.slot)
 
-    def part(self, leg: RtpLeg) -> None:
-        """Pass on no more from this leg and to it."""
-        other = int(self.relays.to[leg.slot])
-        for slot in (leg.slot, other):
-            if slot in self._legs and self.relays.to[slot] >= 0:
-                self.relays.close(slot)
-                self._turns.add(slot, self.endpoints.sockets[slot])
+    def attend(self, slot: int) -> None:
+        """Pass on to a leg what it may hear now: called when its party holds, or it sends."""
+        self.relays.busy[slot] = (
+            not self.audible[slot] or slot in self._sending or slot in self._dialing
+        )
+
+    def partner(self, leg: RtpLeg) -> RtpLeg | None:
+        """Return the leg whose packets are passed on to this one."""
+        other = self._partners.get(leg.slot)
+        return other if other is not None and self.relays.to[other.slot] == leg.slot else None
+
+    def _own(self, leg: MediaLeg) -> RtpLeg:
+        assert isinstance(leg, RtpLeg), "a leg of this engine"
+        return leg
+
+    @property
+    def dialing(self) -> list[int]:
+        """The legs that send digits now."""
+        return list(self._dialing)
+
+    def is_open(self, leg: RtpLeg) -> bool:
+        """Tell whether a leg was not closed yet."""
+        return self._legs.get(leg.slot) is leg
+
+    def open_mix(self) -> RtpMix:
+        """See `calls.ports.MediaEngine.open_mix`."""
+        return self.mixes.open()
+
+    def hurry(self, leg: RtpLeg) -> None:
+        """Drain a leg at every tick, until `relax`."""
+        self._turns.hurry(leg.slot, self.endpoints.sockets[leg.slot])
+
+    def relax(self, leg: RtpLeg) -> None:
+        """Drain a leg no more often than others."""
+        self._turns.add(leg.slot, self.endpoints.sockets[leg.slot])
 
     def begin_playing(self, leg: RtpLeg) -> None:
         """Send what a leg plays until `RtpLeg.finish_playing` is called or `end_playing`."""
         self._sending[leg.slot] = leg
+        self.attend(leg.slot)
 
     def end_playing(self, leg: RtpLeg) -> None:
         """Send no more of what a leg plays."""
         self._sending.pop(leg.slot, None)
+        self.attend(leg.slot)
 
     def begin_dialing(self, leg: RtpLeg) -> None:
         """Let a leg send its digits until there are none left."""
         self._dialing[leg.slot] = leg
+        self.attend(leg.slot)
 
     def drain(self, legs: Iterable[RtpLeg]) -> None:
         """Place what waits in the sockets of `legs`, in rounds until nothing is left."""
         slots = [leg.slot for leg in legs]
         self._drain(SocketSet(slots, (self.endpoints.sockets[slot] for slot in slots)))
 
-    def _peek(self, sockets: SocketSet) -> None:
-        """Place what is likely to wait in sockets; more of it there may be."""
-        self._seen[sockets.slot] = False
-        index = 0
-        while index < len(sockets):
-            index, _ = self._sweeper.sweep(sockets, index)
-            batch = self._sweeper.batch
-            if batch.count:
-                self._seen[batch.slot[: batch.count][batch.length[: batch.count] > 0]] = True
-                self._take(batch)
-        self.lines.settle(sockets.slot)
-        # Whose packet was not there yet will have two at the next tick.
-        self._behind = sockets.slot[~self._seen[sockets.slot]].tolist()
+    def _peek(self, sockets: SocketSet, due: NDArray[np.bool_], rounds: int) -> None:
+        """Place so many packets of each of `sockets`, and all that waits in those that are `due`.
+
+        A leg of which nothing was there the last time is due, too: it is behind by a packet.
+        """
+        wanted = due | self._behind[sockets.slot]
+        found = np.arange(len(sockets))
+        for number in range(rounds):
+            if number:
+                wanted, sockets = wanted[found], sockets.take(found.tolist(), expected=1)
+            more: list[int] = []
+            index = 0
+            while index < len(sockets):
+                index, these = self._sweeper.sweep(sockets, index)
+                more += these
+                if self._sweeper.batch.count:
+                    self._take(self._sweeper.batch)
+            found = np.array(more, np.int64)
+            if not number:
+                self._behind[sockets.slot] = True
+                self._behind[sockets.slot[found]] = False
+            if not found.size:
+                return
+        again = found[wanted[found]]
+        if again.size:
+            self._drain(sockets.take(again.tolist(), expected=1))
 
     def _drain(self, waiting: SocketSet) -> None:
         while len(waiting):
@@ -222,7 +311,9 @@ class MediaEngine:
                 # What was heard is judged and written before the next round can push it out.
                 self.lines.settle(waiting.slot)
                 self._tell(waiting.slot)
-                self.tapes.turn(waiting.slot, self.clock.monotonic())
+                to = self.relays.to[waiting.slot]
+                slots = np.union1d(waiting.slot, to[to != NOWHERE])
+                self.tapes.turn(slots, self.clock.monotonic())
 
     def _take(self, batch: PacketBatch) -> None:
         """Let the packets of one batch through to the lines, and the keys to their listeners."""
@@ -254,6 +345,7 @@ class MediaEngine:
         head = (relayed.row * batch.data.shape[1] + batch.data.ctypes.data).astype(np.uint64)
         nothing = np.zeros_like(relayed.size)
         self._transmit(Outgoing(relayed.slot, head, relayed.size, head, nothing))
+        self.tapes.passed_on(batch, relayed, self.senders)
 
     def _transmit(self, packets: Outgoing) -> None:
         """Send packets of those legs whose far end listens."""
@@ -279,7 +371,7 @@ class MediaEngine:
         self._tick_number += 1
         self.pool.sweep(now)
         try:
-            self._turn(now)
+            self._turn(now, 1 + min(int(late / TICK), MOST_ROUNDS - 1))
         except Exception:
             # A leg's own faults stay with it; whatever else there may be must not stop
             # everybody's clock.
@@ -290,31 +382,43 @@ class MediaEngine:
         else:
             self._timer = None
 
-    def _turn(self, now: float) -> None:
+    def _turn(self, now: float, rounds: int = 1) -> None:
+        """Do what is due; take up to so many packets of a leg somebody waits for."""
         # What is due goes out first. The journals' thread is given its work last: from then on it
         # competes for the interpreter.
         if self._sending:
             self._send(now)
         if self._dialing:
             self._dial(now)
-        if self._behind:
-            self.drain(self._legs[slot] for slot in self._behind if slot in self._legs)
-            self._behind = []
-        drained: list[SocketSet] = []
-        for turn in self._turns.due(self._tick_number):
-            if turn.thorough:
-                self._drain(turn.sockets)
-                self.lines.advance(now, turn.sockets.slot)
-                drained.append(turn.sockets)
-            else:
-                self._peek(turn.sockets)
-        for sockets in drained:
-            self._tell(sockets.slot)
-            for slot in sockets.slot[self.report_at[sockets.slot] <= now].tolist():
+        turn = self._turns.at(self._tick_number)
+        if len(turn.hurried):
+            self._peek(turn.hurried, turn.due, rounds)
+            self._make_up()
+        if len(turn.relaxed):
+            self._drain(turn.relaxed)
+        drained = np.concatenate([turn.hurried.slot[turn.due], turn.relaxed.slot])
+        if drained.size:
+            self.lines.advance(now, drained)
+            self._tell(drained)
+            for slot in drained[self.report_at[drained] <= now].tolist():
                 if slot in self._legs:
                     self._legs[slot].send_report(now)
-        for sockets in drained:
-            self.tapes.turn(sockets.slot, now)
+        self.mixes.turn(now)
+        self.taps.turn(now)
+        if drained.size:
+            self.tapes.turn(drained, now)
+
+    def _make_up(self) -> None:
+        """Let the clocks of legs follow what is passed on to them, where nobody is heard."""
+        drift = self.relays.drift
+        for slot in np.flatnonzero(np.abs(drift) >= DRIFT).tolist():
+            amount = min(int(drift[slot]), MOST_DRIFT)
+            # What goes back in time takes the place of what was heard before: that must be silence.
+            if (
+                self.tapes.pausing(int(self.relays.to[slot]), PAUSE + max(0, amount))
+                or amount <= -MOST_DRIFT
+            ):
+                self.relays.make_up(slot, amount)
 
     def _tell(self, slots: NDArray[np.int64]) -> None:
         """Wake the listeners of those legs whose lines went on to where they wait for."""
@@ -333,16 +437,20 @@ class MediaEngine:
                 Outgoing(frames.slot, head.astype(np.uint64), head_size, body, frames.size)
             )
             heard = self.audible[frames.slot]
-            self.tapes.sent(frames if heard.all() else frames.take(heard))
+            frames = frames if heard.all() else frames.take(heard)
+            self.tapes.sent(frames)
+            self.taps.sent(frames)
         for slot in self.senders.finished(sending).tolist():
-            self._sending.pop(slot)
-            self._legs[slot].finish_playing()
+            leg = self._sending.pop(slot)
+            self.attend(slot)
+            leg.finish_playing()
 
     def _dial(self, now: float) -> None:
         """Send the digits that are due."""
         for leg in list(self._dialing.values()):
             if not leg.send_tones(now):
                 self._dialing.pop(leg.slot, None)
+                self.attend(leg.slot)
 
     def _played(self, slot: int, start: int, end: int) -> NDArray[np.int16]:
         return self._legs[slot].played(start, end)

@@ -58,10 +58,15 @@ class SocketSet:
     def __len__(self) -> int:
         return len(self.slots)
 
-    def take(self, indices: Sequence[int]) -> SocketSet:
+    def take(self, indices: Sequence[int], expected: int = ROUND) -> SocketSet:
         """Return those at `indices`."""
-        slots = [self.slots[i] for i in indices]
-        return SocketSet(slots, [self.sockets[i] for i in indices], ROUND)
+        taken = SocketSet((), (), expected)
+        taken.slots = [self.slots[i] for i in indices]
+        taken.sockets = [self.sockets[i] for i in indices]
+        taken.descriptors = [self.descriptors[i] for i in indices]
+        taken.descriptor = np.array(taken.descriptors, np.int32)
+        taken.slot = np.array(taken.slots, np.int64)
+        return taken
 
 
 class Sweeper(Protocol):

@@ -1,13 +1,10 @@
 """What legs hear and send, on its way to their journals.
 
-While a leg is *kept*, every block of its line (`rtp.ring`) goes to its journal as soon as it is
-whole, those of all legs in one step. Three things take the careful way, leg by leg: the piece
-before the first whole block, what came late and is written again over the silence that held its
-place, and what has waited for `PATIENCE` because packets stopped coming. A killed process loses
-what was heard since: less than half a second.
-
-What a leg sends is a run of what it plays, as long as frame follows frame; a run is written when
-it is a block long, when it ends, and when somebody wants the journal whole.
+While a leg is *kept*, what it hears goes to its journal (`net.track`), and so does what is passed
+on to it from another leg (`rtp.sent`). What a leg sends itself is a run of what it plays, as long
+as frame follows frame; a run is written when it is a block long, when it ends, and when somebody
+wants the journal whole. Both lie on the leg's clock, one beside the other: they are never heard at
+a time.
 """
 
 from __future__ import annotations
@@ -20,15 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..calls.ports import JournalFile, Journals
-from ..rtp.ring import BLOCK, RING
-from ..rtp.sender import Frames
-from ..rtp.timeline import NOT_LATE, Timelines
-
-PATIENCE: Final = 0.35
-"""Seconds after which what is less than a block is written all the same."""
+from ..rtp.packet import HEADER, PacketBatch
+from ..rtp.relay import Relayed
+from ..rtp.ring import BLOCK
+from ..rtp.sender import Frames, Senders
+from ..rtp.sent import NOTHING, SentLines
+from ..rtp.timeline import Timelines
+from .track import Track
 
 NOTE_EVERY: Final = 1.0
 """Seconds between two times that a leg's spans (`rtp.spans`) are written."""
+
+QUIET: Final = 260
+"""Largest sample of what is a pause: 42 dB below the loudest."""
 
 _NONE: Final = -1
 
@@ -43,8 +44,6 @@ class _Tape:
 
     heard: JournalFile
     sent: JournalFile
-    first: int
-    """Nothing heard before this position is kept."""
     sent_first: int
     """Nothing sent before this one of the clock is."""
     noted_at: float
@@ -61,11 +60,11 @@ class Tapes:
         self._journals = journals
         self._played = played
         self._tapes: dict[int, _Tape] = {}
-        self._number: NDArray[np.int64] = np.full(capacity, _NONE, np.int64)
-        self._sent_number: NDArray[np.int64] = np.full(capacity, _NONE, np.int64)
+        self._heard = Track(lines, journals, capacity)
+        self._relayed = SentLines(capacity, lines.laws, self._renew)
+        self._passed = Track(self._relayed, journals, capacity)
+        self._law: NDArray[np.uint8] = np.zeros(capacity, np.uint8)
         self._sent_first: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self._kept: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self._kept_at: NDArray[np.float64] = np.zeros(capacity, np.float64)
         self._run_position: NDArray[np.int64] = np.full(capacity, _NONE, np.int64)
         self._run_start: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self._run_end: NDArray[np.int64] = np.zeros(capacity, np.int64)
@@ -73,7 +72,7 @@ class Tapes:
     def open(self, slot: int) -> None:
         """Begin a leg of which nothing is kept."""
         self.stop(slot)
-        self._kept[slot] = self._sent_first[slot] = 0
+        self._heard.kept[slot] = self._sent_first[slot] = 0
 
     def start(
         self, slot: int, heard: JournalFile, sent: JournalFile, since: int, now: float
@@ -81,12 +80,11 @@ class Tapes:
         """Keep a leg from position `since` on, a moment ago; what it sends, from now on."""
         leads = self._lines.leads
         sent_since = max(int(self._sent_first[slot]), since - int(leads.present[slot]))
-        self._tapes[slot] = _Tape(heard, sent, since, sent_since, now)
-        self._number[slot], self._sent_number[slot] = heard.number, sent.number
+        self._tapes[slot] = _Tape(heard, sent, sent_since, now)
         self._sent_first[slot] = sent_since
         # What came before is nobody's; and nothing is written twice.
-        self._kept[slot] = max(since, int(self._kept[slot]))
-        self._kept_at[slot] = now
+        self._heard.start(slot, heard, since, max(since, int(self._heard.kept[slot])), now)
+        self._passed.start(slot, sent, sent_since, sent_since, now)
         self._lines.take_late(slot)
         self._lines.spans.keep(slot, since)
         leads.keep(slot)
@@ -96,34 +94,35 @@ class Tapes:
         self._tapes.pop(slot, None)
         self._lines.spans.release(slot)
         self._lines.leads.release(slot)
-        self._number[slot] = self._run_position[slot] = _NONE
+        self._heard.stop(slot)
+        self._passed.stop(slot)
+        self._relayed.forget(slot)
+        self._run_position[slot] = _NONE
+
+    def speak(self, slot: int, law: int) -> None:
+        """Take note of the law (`rtp.timeline.Kind`) of what a leg sends from now on."""
+        if law != self._law[slot]:
+            self.end_run(slot)
+            self._law[slot] = law
 
     def catch_up(self, slot: int, now: float) -> None:
         """Write all that the leg heard and sent by now."""
         if slot in self._tapes:
-            self._write(slot, int(self._lines.placed[slot]), now)
+            self._heard.catch_up(slot, now)
+            if self._relayed.placed[slot] != NOTHING:
+                self._passed.catch_up(slot, now)
             self._write_run(slot)
             self._note(slot, now, whole=True)
 
     def turn(self, slots: NDArray[np.int64], now: float) -> None:
         """Write what is due of those of `slots` that are kept."""
-        slot = slots[self._number[slots] != _NONE]
+        slot = slots[self._heard.keeps(slots)]
         if not slot.size:
             return
-        done = self._kept[slot]
-        placed = self._lines.placed[slot]
-        ahead = placed - done
-        late = self._lines.late_from[slot] != NOT_LATE
-        even = done % BLOCK == 0
-        plain = even & ~late & (ahead >= BLOCK) & (ahead <= RING)
-        whole = placed // BLOCK * BLOCK
-        overdue = (ahead > 0) & (now - self._kept_at[slot] >= PATIENCE)
-        odd = late | overdue | ((whole > done) & (~even | (ahead > RING)))
-        if plain.any():
-            self._write_blocks(slot[plain], ahead[plain] // BLOCK, now)
-        for index in np.flatnonzero(odd & ~plain):
-            upto = placed[index] if overdue[index] else max(whole[index], done[index])
-            self._write(int(slot[index]), int(upto), now)
+        self._heard.turn(slot, now)
+        passed = slot[self._relayed.placed[slot] != NOTHING]
+        if passed.size:
+            self._passed.turn(passed, now)
         for one in slot[self._lines.leads.due[slot]].tolist():
             self._note(one, now)
         dirty = self._lines.spans.dirty
@@ -132,9 +131,35 @@ class Tapes:
                 if now - self._tapes[one].noted_at >= NOTE_EVERY:
                     self._note(one, now)
 
+    def passed_on(self, batch: PacketBatch, relayed: Relayed, senders: Senders) -> None:
+        """Take note of packets that were passed on; of each leg those of one source alone."""
+        if not self._tapes:
+            return
+        kept = relayed.audio & self._heard.keeps(relayed.slot)
+        if not kept.all():
+            if not kept.any():
+                return
+            relayed = relayed.take(kept)
+        slot = relayed.slot
+        position = relayed.position + self._lines.positions(slot, senders.origins(slot))
+        self._relayed.place(
+            batch, slot, relayed.row, relayed.size - HEADER, position, self._law[slot],
+            relayed.begins,
+        )  # fmt: skip
+
+    def pausing(self, slot: int, samples: int) -> bool:
+        """Tell whether the last so many samples passed on to a leg are silence, or are not kept."""
+        placed = int(self._relayed.placed[slot])
+        if slot not in self._tapes or placed == NOTHING:
+            return True
+        if placed - samples < self._relayed.first[slot]:
+            return False
+        recent = self._relayed.read(slot, placed - samples, placed).astype(np.int32)
+        return int(np.abs(recent).max()) <= QUIET
+
     def sent(self, frames: Frames) -> None:
         """Take note of frames that were sent."""
-        kept = self._number[frames.slot] != _NONE
+        kept = self._heard.keeps(frames.slot)
         if not kept.any():
             return
         slot, offset = frames.slot[kept], frames.offset[kept]
@@ -160,29 +185,11 @@ class Tapes:
         self._write_run(slot)
         self._run_position[slot] = _NONE
 
-    def _write_blocks(self, slot: NDArray[np.int64], blocks: NDArray[np.int64], now: float) -> None:
-        """Write so many whole blocks of each leg."""
-        assert self._journals is not None
-        self._kept_at[slot] = now
-        while slot.size:
-            done = self._kept[slot]
-            samples = self._lines.blocks(slot, done // BLOCK)
-            self._journals.write_many(self._number[slot], done, samples)
-            self._kept[slot] = done + BLOCK
-            blocks = blocks - 1
-            slot, blocks = slot[blocks > 0], blocks[blocks > 0]
-
-    def _write(self, slot: int, upto: int, now: float) -> None:
-        """Write a leg up to a position, and again what came late."""
-        tape, done = self._tapes[slot], int(self._kept[slot])
-        late = self._lines.take_late(slot)
-        start = done if late is None else max(tape.first, min(late, done))
-        # Further back there is only the silence of a hold, which a hole in the file says as well.
-        start = max(start, int(self._lines.placed[slot]) - RING)
-        if upto > start:
-            tape.heard.write(start, self._lines.read(slot, start, upto))
-            self._kept[slot] = max(done, upto)
-        self._kept_at[slot] = now
+    def _renew(self, slot: int, position: int) -> None:
+        """Write the stretch of what was passed on to a leg that is over, for another begins."""
+        if self._relayed.placed[slot] != NOTHING:
+            self._passed.catch_up(slot, self._passed.kept_at(slot))
+        self._passed.kept[slot] = max(position, int(self._sent_first[slot]))
 
     def _note(self, slot: int, now: float, *, whole: bool = False) -> None:
         """Write what is known of a leg's line beside its audio."""
@@ -204,7 +211,7 @@ class Tapes:
             return
         pairs = zip(slot.tolist(), start.tolist(), strict=True)
         samples = np.stack([self._played(one, at, at + BLOCK) for one, at in pairs])
-        self._journals.write_many(self._sent_number[slot], position, samples)
+        self._journals.write_many(self._passed.number[slot], position, samples)
         self._run_position[slot] = position + BLOCK
         self._run_start[slot] = start + BLOCK
 

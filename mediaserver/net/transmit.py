@@ -82,7 +82,6 @@ class Messages:
         rows = np.arange(capacity, dtype=np.uint64)
         # Name, its length, vectors, their count, control, its length, flags.
         self._messages[:, 2] = self._vectors.ctypes.data + rows * 32
-        self._messages[:, 3] = 2
         self.address: NDArray[np.uint64] = self._messages.ctypes.data + rows * 56
         """Where each message is."""
 
@@ -94,6 +93,7 @@ class Messages:
         vectors[:, 1] = packets.head_size
         vectors[:, 2] = packets.body
         vectors[:, 3] = packets.body_size
+        messages[:, 3] = 1 + (packets.body_size > 0)  # one piece alone takes a shorter way
         endpoints = self._endpoints
         messages[:, 0] = packets.slot * endpoints.names.shape[1] + self._names
         messages[:, 1] = endpoints.sizes[packets.slot]

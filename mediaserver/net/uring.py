@@ -194,6 +194,9 @@ class UringSweeper:
             return self._several.sweep(sockets, start)
         end = min(len(sockets), start + self._capacity)
         result = self._ring.submit(sockets.descriptor[start:end])
+        if (result <= 0).all():
+            self.batch.count = 0
+            return end, []
         length = np.maximum(result, 0).astype(np.int64)
         self._inbox.describe(sockets.slot[start:end], length)
         return end, (np.flatnonzero(length) + start).tolist()

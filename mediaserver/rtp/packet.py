@@ -7,7 +7,7 @@ parallel arrays, what the sockets know of each row. Nothing here makes an object
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -44,6 +44,7 @@ class PacketBatch:
     arrival: NDArray[np.float64]
     """Monotonic seconds."""
     count: int = 0
+    _views: dict[tuple[int, int], NDArray[np.void]] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, capacity: int) -> PacketBatch:
@@ -55,6 +56,33 @@ class PacketBatch:
             source=np.zeros(capacity, np.int64),
             arrival=np.zeros(capacity, np.float64),
         )
+
+    def heads(self, row: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return a copy, shape (n, HEADER), of the fixed headers in rows."""
+        return self._view(0, HEADER)[row].view(np.uint8).reshape(-1, HEADER)
+
+    def set_heads(self, row: NDArray[np.int64], head: NDArray[np.uint8]) -> None:
+        """Write fixed headers, shape (n, HEADER), to rows."""
+        view = self._view(0, HEADER)
+        view[row] = head.view(view.dtype)[:, 0]
+
+    def payloads(self, row: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
+        """Return a copy, shape (n, size), of the payloads in rows, all of one size."""
+        return self._view(HEADER, size)[row].view(np.uint8).reshape(-1, size)
+
+    def set_payloads(self, row: NDArray[np.int64], payload: NDArray[np.uint8]) -> None:
+        """Write payloads, shape (n, size), to rows."""
+        view = self._view(HEADER, payload.shape[1])
+        view[row] = payload.view(view.dtype)[:, 0]
+
+    def _view(self, start: int, size: int) -> NDArray[np.void]:
+        """Return `size` bytes of every row as one item each: to copy those is a `memcpy` a row."""
+        view = self._views.get((start, size))
+        if view is None:
+            view = self._views[start, size] = np.ndarray(
+                self.length.shape, np.dtype(f"V{size}"), self.data.data, start, (STRIDE,)
+            )
+        return view
 
     def append(self, slot: int, datagram: bytes, source: int, arrival: float) -> None:
         """Add one datagram by hand: what tests and the portable lane use."""
@@ -127,7 +155,7 @@ def parse_batch(batch: PacketBatch, wanted: NDArray[np.bool_]) -> PacketFields:
         plain[odd] = payload >= 0
         size[odd] = payload
     row: NDArray[np.int64] = np.flatnonzero(plain).astype(np.int64, copy=False)
-    head: NDArray[np.uint8] = batch.data[row, :HEADER]
+    head = batch.heads(row)
     words = head.view(">u4").astype(np.int64)
     return PacketFields(
         row=row,

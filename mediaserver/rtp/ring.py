@@ -70,21 +70,34 @@ class Ring:
     ) -> None:
         """Write packets of one size: `samples` has shape (n, size), size at most LARGEST."""
         size = samples.shape[1]
-        packets = self._packets.get(size)
-        if packets is None:
-            packets = self._packets[size] = self._every_packet(size)
         column = position % RING
+        packets = self._packets_of(size)
         packets[slot * _ROW + column] = samples.view(packets.dtype)[:, 0]
         for crosser in np.flatnonzero(column > RING - size):
             row, out = self._rows[slot[crosser]], int(column[crosser]) + size - RING
             row[:out] = row[RING : RING + out]
 
+    def get_many(
+        self, slot: NDArray[np.int64], position: NDArray[np.int64], size: int
+    ) -> NDArray[np.int16]:
+        """Return a copy, shape (n, size), of stretches of one size, at most LARGEST."""
+        column = position % RING
+        packets = self._packets_of(size)[slot * _ROW + column]
+        samples: NDArray[np.int16] = packets.view(np.int16).reshape(-1, size)
+        for crosser in np.flatnonzero(column > RING - size):
+            first = RING - int(column[crosser])
+            samples[crosser, first:] = self._rows[slot[crosser], : size - first]
+        return samples
+
     def blocks(self, slot: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int16]:
         """Return a copy, shape (n, BLOCK), of block `number` (position // BLOCK) of each line."""
         return self._blocks[slot, number % (RING // BLOCK)]
 
-    def _every_packet(self, size: int) -> NDArray[np.void]:
+    def _packets_of(self, size: int) -> NDArray[np.void]:
         """Return a view in which item i is the `size` samples from `_flat[i]` on."""
-        return np.ndarray(
-            (self._flat.size - size + 1,), np.dtype(f"V{2 * size}"), self._flat.data, 0, (2,)
-        )
+        packets = self._packets.get(size)
+        if packets is None:
+            packets = self._packets[size] = np.ndarray(
+                (self._flat.size - size + 1,), np.dtype(f"V{2 * size}"), self._flat.data, 0, (2,)
+            )
+        return packets

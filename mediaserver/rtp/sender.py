@@ -24,6 +24,10 @@ from .packet import HEADER, build_packet
 CATCH_UP: Final = 5
 """Frames sent at once at the most."""
 
+PASSED_AHEAD: Final = 2.0
+"""Seconds for which what was passed on to a leg (`rtp.relay`) is heard to its end, if it runs
+ahead of time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frames:
@@ -70,7 +74,10 @@ class Senders:
         self.packets: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.octets: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.last_sent: NDArray[np.float64] = np.zeros(capacity, np.float64)
-        self._base: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self.base: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """RTP timestamp of the beginning of the stream."""
+        self.reached: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Samples since then up to which audio was passed on (`rtp.relay`)."""
         self._origin: NDArray[np.float64] = np.zeros(capacity, np.float64)
         self._offset: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self._length: NDArray[np.int64] = np.zeros(capacity, np.int64)
@@ -80,17 +87,21 @@ class Senders:
         """Begin a stream that has sent nothing yet."""
         self.ssrc[slot] = self._token(32)
         self.sequence[slot] = self._token(16)
-        self._base[slot] = self._token(32)
+        self.base[slot] = self._token(32)
         self._origin[slot] = math.nan
         self.kind[slot] = 0
         self.frame[slot] = self.rate // 50
-        for array in (self.packets, self.octets, self._offset, self._length):
+        for array in (self.packets, self.octets, self.reached, self._offset, self._length):
             array[slot] = 0
         self.last_sent[slot] = self._next[slot] = 0.0
 
     def playing(self, slot: int) -> bool:
         """Tell whether audio is left to send."""
         return bool(self._offset[slot] < self._length[slot])
+
+    def sent(self, slot: int) -> int:
+        """Return how many samples of what it plays, or has played last, a leg has sent."""
+        return int(self._offset[slot])
 
     def finished(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return those of `slots` that have no audio left to send."""
@@ -103,6 +114,10 @@ class Senders:
         """
         self._offset[slot], self._length[slot] = 0, length
         self._next[slot] = max(self._next[slot], now)
+        if self.reached[slot]:
+            present = self.samples(slot, now)
+            ahead = self.free_from(slot, present, round(PASSED_AHEAD * self.rate)) - present
+            self._next[slot] = max(self._next[slot], now + ahead / self.rate)
 
     def stop(self, slot: int) -> None:
         """Send no more audio."""
@@ -125,10 +140,11 @@ class Senders:
         offset = self._offset[slot]
         size = np.minimum(frame, self._length[slot] - offset)
         since = np.rint((due - self._origin[slot]) * self.rate).astype(np.int64)
+        due = self._origin[slot] + since / self.rate  # of what is sent, all is on one grid
         header = pack_headers(
             self.kind[slot] | np.where(offset == 0, 0x80, 0),
             self.sequence[slot],
-            self._base[slot] + since,
+            self.base[slot] + since,
             self.ssrc[slot],
         )
         self.sequence[slot] = (self.sequence[slot] + 1) & 0xFFFF
@@ -138,6 +154,56 @@ class Senders:
         self.octets[slot] += size
         self.last_sent[slot] = now
         return Frames(slot, header, offset, size, due)
+
+    def free(self, slots: NDArray[np.int64], due: float) -> NDArray[np.bool_]:
+        """Tell of each of `slots` whether nothing that is played is heard at the instant `due`."""
+        free: NDArray[np.bool_] = (self._offset[slots] >= self._length[slots]) & (
+            self._next[slots] <= due + 1 / self.rate
+        )
+        return free
+
+    def since(
+        self, slots: NDArray[np.int64], due: NDArray[np.float64] | float
+    ) -> NDArray[np.int64]:
+        """Return how many samples after the beginning of each stream the instant `due` is.
+
+        A stream that has sent nothing yet begins with the first of its instants.
+        """
+        origin = self._origin[slots]
+        new = np.isnan(origin)
+        if new.any():
+            begun, first = np.unique(slots[new], return_index=True)
+            self._origin[begun] = np.broadcast_to(due, slots.shape)[new][first]
+            origin = self._origin[slots]
+        samples: NDArray[np.int64] = np.rint((due - origin) * self.rate).astype(np.int64)
+        return samples
+
+    def headers(
+        self,
+        slots: NDArray[np.int64],
+        since: NDArray[np.int64],
+        size: int,
+        first: NDArray[np.bool_],
+        due: float,
+        now: float,
+    ) -> NDArray[np.uint8]:
+        """Return the RTP headers of a packet of `size` bytes on each of `slots`, sent now.
+
+        Each is heard from `due` on, `since` samples after its stream's beginning, and is the
+        `first` of a talk spurt or not.
+        """
+        header = pack_headers(
+            self.kind[slots] | np.where(first, 0x80, 0),
+            self.sequence[slots],
+            self.base[slots] + since,
+            self.ssrc[slots],
+        )
+        self.sequence[slots] = (self.sequence[slots] + 1) & 0xFFFF
+        self._next[slots] = due + size / self.rate
+        self.packets[slots] += 1
+        self.octets[slots] += size
+        self.last_sent[slots] = now
+        return header
 
     def event(
         self, slot: int, kind: int, timestamp: int, payload: bytes, now: float, *, marker: bool
@@ -154,10 +220,31 @@ class Senders:
 
     def timestamp(self, slot: int, at: float) -> int:
         """Return the RTP timestamp that stands for the instant `at`."""
+        return (int(self.base[slot]) + self.samples(slot, at)) & 0xFFFF_FFFF
+
+    def samples(self, slot: int, at: float) -> int:
+        """Return how many samples after the beginning of the stream `at` is; see `since`."""
         if math.isnan(self._origin[slot]):
             self._origin[slot] = at
-        since = round((at - float(self._origin[slot])) * self.rate)
-        return (int(self._base[slot]) + since) & 0xFFFF_FFFF
+        return round((at - float(self._origin[slot])) * self.rate)
+
+    def origins(self, slots: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the instant at which each stream began, in monotonic seconds."""
+        return self._origin[slots]
+
+    def free_from(self, slot: int, present: int, most: int) -> int:
+        """Return the sample of the stream, `present` or later, from which on nothing is heard yet.
+
+        What runs ahead by more than `most` does not count: it will never be heard as it is.
+        """
+        played = round((float(self._next[slot]) - float(self._origin[slot])) * self.rate)
+        free = max(present, played, int(self.reached[slot]))
+        return free if free <= present + most else present
+
+    def shift(self, slot: int, amount: int) -> None:
+        """Let the timestamp of every instant from now on be greater by `amount`."""
+        self.base[slot] += amount
+        self.reached[slot] -= amount
 
 
 def pack_headers(

@@ -93,7 +93,9 @@ class Timelines:
         self, capacity: int, laws: Mapping[Kind, NDArray[np.int16]], rate: int = 8000
     ) -> None:
         self.rate = rate
-        self._decoder = Decoder({int(kind): table for kind, table in laws.items()})
+        self.laws = {int(kind): table for kind, table in laws.items()}
+        """Samples by octet of the laws there are, by `Kind`."""
+        self._decoder = Decoder(self.laws)
         self._ring = Ring(capacity)
         self._kinds: NDArray[np.uint8] = np.zeros((capacity, 128), np.uint8)
         self._origin: NDArray[np.float64] = np.zeros(capacity, np.float64)
@@ -196,6 +198,15 @@ class Timelines:
         """
         return self._ring.blocks(slot, number)
 
+    def frames(
+        self, slot: NDArray[np.int64], start: NDArray[np.int64], size: int
+    ) -> NDArray[np.int16]:
+        """Return a copy, shape (n, size), of what each line has from its `start` on.
+
+        All of it ends at or before `placed`, and begins within RING of it.
+        """
+        return self._ring.get_many(slot, start, size)
+
     def take_late(self, slot: int) -> int | None:
         """Return the lowest position filled in late since the last call, None if there is none."""
         lowest = int(self.late_from[slot])
@@ -281,8 +292,7 @@ class Timelines:
         forms = [int(form[0])] if (form == form[0]).all() else np.unique(form).tolist()
         for one in forms:
             these = slice(None) if len(forms) == 1 else form == one
-            payload = batch.data[row[these], HEADER : HEADER + (one >> 8)]
-            samples = self._decoder.many(payload, one & 0xFF)
+            samples = self._decoder.many(batch.payloads(row[these], one >> 8), one & 0xFF)
             self._ring.put_many(slot[these], position[these], samples)
 
     def _move_on(
@@ -424,6 +434,10 @@ class Timelines:
     def ssrc(self, slot: int) -> int | None:
         """Return the SSRC now heard on the leg, None before the first packet."""
         return int(self._ssrc[slot]) if self._ssrc[slot] >= 0 else None
+
+    def heard_at(self, slot: int) -> float | None:
+        """Return when a packet was last heard on the leg, None before the first."""
+        return float(self._heard[slot]) if self.counts.packets[slot] else None
 
     def _store(self, slot: int, position: int, samples: NDArray[np.int16]) -> None:
         """Write samples to the ring, silence before them if they leave a gap."""

@@ -20,7 +20,7 @@ def desk() -> Desk:
 
 @pytest.fixture(params=list(Lane))
 async def engine(request: pytest.FixtureRequest, desk: Desk) -> AsyncIterator[MediaEngine]:
-    pool = PortPool("127.0.0.1", 34_000, 34_199, drain=0.2)
+    pool = PortPool("127.0.0.1", 19_000, 19_199, drain=0.2)
     engine = MediaEngine(
         pool,
         SystemClock(),

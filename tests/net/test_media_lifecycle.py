@@ -19,7 +19,7 @@ from mediaserver.audio.g711 import ULAW_DECODE
 from mediaserver.calls.capture import Capture
 from mediaserver.clock import SystemClock
 from mediaserver.errors import LocalError
-from mediaserver.net.leg import RtpLeg
+from mediaserver.net.leg import LONG, RtpLeg
 from mediaserver.net.media import MediaEngine
 from mediaserver.net.ports import PortPool
 from mediaserver.net.turns import RELAXED
@@ -233,6 +233,38 @@ async def test_a_second_prompt_takes_over_from_the_first(engine: MediaEngine, fa
     await second
 
 
+async def test_a_leg_says_how_much_of_a_prompt_was_sent(engine: MediaEngine, far: Far) -> None:
+    leg = engine.open_leg()
+    leg.connect(far.session(), "127.0.0.1")
+    assert await leg.play(np.zeros(500, np.int16)) == 500
+    before = leg.statistics().packets_sent
+    playing = asyncio.create_task(leg.play(np.zeros(80_000, np.int16)))
+    await until(lambda: leg.statistics().packets_sent >= before + 3)
+    leg.stop_playing()
+    assert await playing == (leg.statistics().packets_sent - before) * 160
+    first = asyncio.create_task(leg.play(np.zeros(80_000, np.int16)))
+    await asyncio.sleep(0)
+    assert await leg.play(np.zeros(160, np.int16)) == 160
+    assert await first < 80_000
+    leg.close()
+    assert await leg.play(np.zeros(160, np.int16)) == 0
+
+
+async def test_a_prompt_that_takes_long_to_encode_can_be_stopped_before_it_is_heard(
+    engine: MediaEngine, far: Far
+) -> None:
+    leg = engine.open_leg()
+    leg.connect(far.session(), "127.0.0.1")
+    short = np.ones(160, np.int16)
+    for interrupt in (leg.stop_playing, lambda: asyncio.ensure_future(leg.play(short))):
+        playing = asyncio.create_task(leg.play(np.zeros(LONG + 1, np.int16)))
+        await asyncio.sleep(0)
+        interrupt()
+        assert await playing == 0
+    await until(lambda: leg.slot not in engine._sending)
+    assert leg.statistics().packets_sent == 1
+
+
 async def test_prompts_follow_one_another_without_overlap(engine: MediaEngine, far: Far) -> None:
     leg = engine.open_leg()
     leg.connect(far.session(), "127.0.0.1")
@@ -286,7 +318,7 @@ async def test_a_leg_whose_goodbye_fails_is_closed_all_the_same(
 
 
 async def test_a_call_too_many_is_refused_and_its_ports_go_back() -> None:
-    pool = PortPool("127.0.0.1", 34_320, 34_327, drain=0.0)
+    pool = PortPool("127.0.0.1", 19_320, 19_327, drain=0.0)
     engine = MediaEngine(pool, SystemClock(), advertise="127.0.0.1", capacity=1)
     engine.open_leg()
     with pytest.raises(LocalError, match="limits"):
@@ -299,7 +331,7 @@ async def test_a_call_too_many_is_refused_and_its_ports_go_back() -> None:
 async def test_descriptors_that_run_out_cost_no_port_for_good(
     monkeypatch: pytest.MonkeyPatch, survivors: int
 ) -> None:
-    pool = PortPool("127.0.0.1", 34_330, 34_331)
+    pool = PortPool("127.0.0.1", 19_330, 19_331)
     plain = socket.socket
     made: list[socket.socket] = []
 
@@ -318,7 +350,7 @@ async def test_descriptors_that_run_out_cost_no_port_for_good(
 
 
 async def test_a_loop_that_stood_still_for_seconds_loses_no_audio(far: Far) -> None:
-    pool = PortPool("127.0.0.1", 34_340, 34_347)
+    pool = PortPool("127.0.0.1", 19_340, 19_347)
     desk = Desk()
     engine = MediaEngine(pool, SystemClock(), advertise="127.0.0.1", journals=desk, capacity=4)
     leg = engine.open_leg()

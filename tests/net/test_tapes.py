@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from farend.tape import Desk, Paper
 from mediaserver.audio.g711 import ALAW_DECODE, ULAW_DECODE
-from mediaserver.net.tapes import NOTE_EVERY, PATIENCE, Tapes
+from mediaserver.net.tapes import NOTE_EVERY, Tapes
+from mediaserver.net.track import PATIENCE
 from mediaserver.recording.resource import Direction
 from mediaserver.rtp.packet import PacketBatch, build_packet, parse_batch
 from mediaserver.rtp.ring import BLOCK, RING

@@ -117,3 +117,13 @@ def test_stopping_leaves_nothing_to_send(player: Player) -> None:
     player.due(0.0)
     player.senders.stop(0)
     assert player.due(1.0) == []
+
+
+def test_a_stream_begins_with_the_first_of_several_packets() -> None:
+    senders = Senders(2, lambda bits: 0)
+    senders.open(0)
+    senders.open(1)
+    slots = np.array([0, 0, 0, 1])
+    assert senders.since(slots, np.array([1.0, 1.02, 1.04, 5.0])).tolist() == [0, 160, 320, 0]
+    assert senders.origins(np.array([0, 1])).tolist() == [1.0, 5.0]
+    assert senders.since(slots, 6.0).tolist() == [40_000, 40_000, 40_000, 8_000]

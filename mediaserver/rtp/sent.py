@@ -1,0 +1,149 @@
+"""The lines of what is passed on to legs, as their parties hear it.
+
+A packet passed on (`rtp.relay`) lies on the line of the leg that sends it where its timestamp
+says, whenever it came: gaps are silence, what comes late finds its place, and nothing jitters.
+Positions are those of the leg's clock, on which lies what it sends itself as well.
+
+A line is a *stretch* at a time. Where a stream is set anew another stretch begins; what the leg
+sent itself in between is not on the line, and is not to be taken for silence.
+
+Shapes and marks are those of `rtp.timeline`, of which this is the plain part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .decoding import Decoder
+from .packet import HEADER, PacketBatch
+from .ring import LARGEST, RING, Ring
+from .timeline import HISTORY, NOT_LATE
+
+NOTHING: Final = -1
+"""In place of a position: the leg has no stretch."""
+
+
+class SentLines:
+    """The lines of `capacity` legs. `laws` maps numbers to 256-entry int16 tables."""
+
+    def __init__(
+        self,
+        capacity: int,
+        laws: Mapping[int, NDArray[np.int16]],
+        renew: Callable[[int, int], None],
+    ) -> None:
+        """`renew` is called with a leg and the position at which another stretch of it begins.
+
+        The one before, if there is one, can still be read then.
+        """
+        self.placed: NDArray[np.int64] = np.full(capacity, NOTHING, np.int64)
+        """Where each stretch ends so far."""
+        self.late_from: NDArray[np.int64] = np.full(capacity, NOT_LATE, np.int64)
+        """Lowest position filled in behind `placed` since `take_late`; NOT_LATE if none was."""
+        self.first: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Where each stretch began."""
+        self._decoder = Decoder(laws)
+        self._ring = Ring(capacity)
+        self._renew = renew
+
+    def forget(self, slot: int) -> None:
+        """End the stretch of a leg, if it has one."""
+        self.placed[slot] = NOTHING
+        self.late_from[slot] = NOT_LATE
+
+    def place(
+        self,
+        batch: PacketBatch,
+        slot: NDArray[np.int64],
+        row: NDArray[np.int64],
+        size: NDArray[np.int64],
+        position: NDArray[np.int64],
+        law: NDArray[np.uint8],
+        begins: NDArray[np.bool_],
+    ) -> None:
+        """Place packets, grouped by slot: `size` bytes of payload in `row`, heard at `position`.
+
+        `begins` marks those with which a stream was set anew.
+        """
+        begun = np.empty(slot.size, np.bool_)
+        begun[0] = True
+        np.not_equal(slot[1:], slot[:-1], out=begun[1:])
+        starts = np.flatnonzero(begun)
+        expected = self.placed[slot]
+        if starts.size == slot.size:
+            plain = whole = (position == expected) & (size > 0) & (size <= LARGEST) & ~begins
+        else:
+            counts = np.diff(starts, append=slot.size)
+            rank = np.arange(slot.size) - np.repeat(starts, counts)
+            plain = (position == expected + rank * size) & (size > 0) & (size <= LARGEST) & ~begins
+            whole = np.repeat(np.logical_and.reduceat(plain, starts), counts)
+        if whole.all():
+            self._append(batch, slot, row, size, position, law)
+            return
+        if whole.any():
+            self._append(batch, slot[whole], row[whole], size[whole], position[whole], law[whole])
+        for index in np.flatnonzero(~whole).tolist():
+            one, where, length = int(slot[index]), int(row[index]), int(size[index])
+            if not length:
+                continue
+            payload = batch.data[where, HEADER : HEADER + length]
+            samples = self._decoder.one(payload, int(law[index]))
+            self._place_one(one, int(position[index]), samples, begins=bool(begins[index]))
+
+    def read(self, slot: int, start: int, end: int) -> NDArray[np.int16]:
+        """Return a copy of the samples from `start` to `end`, silence outside of the stretch."""
+        placed = int(self.placed[slot])
+        out = np.zeros(end - start, np.int16)
+        begin, stop = max(start, placed - RING, int(self.first[slot])), min(end, placed)
+        if begin < stop:
+            self._ring.get(slot, begin, stop, out[begin - start :])
+        return out
+
+    def blocks(self, slot: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int16]:
+        """See `rtp.timeline.Timelines.blocks`."""
+        return self._ring.blocks(slot, number)
+
+    def take_late(self, slot: int) -> int | None:
+        """Return the lowest position filled in late since the last call, None if there is none."""
+        lowest = int(self.late_from[slot])
+        self.late_from[slot] = NOT_LATE
+        return None if lowest == NOT_LATE else lowest
+
+    def _append(
+        self,
+        batch: PacketBatch,
+        slot: NDArray[np.int64],
+        row: NDArray[np.int64],
+        size: NDArray[np.int64],
+        position: NDArray[np.int64],
+        law: NDArray[np.uint8],
+    ) -> None:
+        """Decode and store packets that go on where their stretch ends."""
+        form = size << 8 | law
+        forms = [int(form[0])] if (form == form[0]).all() else np.unique(form).tolist()
+        for one in forms:
+            these = slice(None) if len(forms) == 1 else form == one
+            samples = self._decoder.many(batch.payloads(row[these], one >> 8), one & 0xFF)
+            self._ring.put_many(slot[these], position[these], samples)
+        self.placed[slot] = position + size  # of several of a leg, that of the last
+
+    def _place_one(
+        self, slot: int, position: int, samples: NDArray[np.int16], *, begins: bool
+    ) -> None:
+        placed = int(self.placed[slot])
+        if begins or placed == NOTHING or position - placed >= RING:
+            self._renew(slot, position)
+            placed = self.placed[slot] = self.first[slot] = position
+            self.late_from[slot] = NOT_LATE
+        elif position < max(int(self.first[slot]), placed - HISTORY):
+            return  # its place was given away
+        if position > placed:
+            self._ring.clear(slot, placed, position)
+        elif position < placed:
+            self.late_from[slot] = min(int(self.late_from[slot]), position)
+        self._ring.put(slot, position, samples)
+        self.placed[slot] = max(placed, position + samples.size)

@@ -1,0 +1,65 @@
+"""Live audio is written as it was asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mediaserver.audio.g711 import encode_alaw, encode_ulaw
+from mediaserver.audio.live_codec import Decoder, Encoder, LiveCodec
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        ("PCMU", LiveCodec("PCMU")),
+        ("pcma", LiveCodec("PCMA")),
+        ("PCMU@8000h", LiveCodec("PCMU")),
+        ("PCMA@40i", LiveCodec("PCMA", ptime=40)),
+        ("L16", LiveCodec("L16")),
+        ("L16@24000h@40i", LiveCodec("L16", 24_000, 40)),
+    ],
+)
+def test_a_codec_has_a_name_a_rate_and_a_frame(text: str, codec: LiveCodec) -> None:
+    assert LiveCodec.parse(text) == codec
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "OPUS", "G722", "PCMU@16000h", "L16@44100h", "L16@16000", "PCMU@15i", "PCMU@130i", "X@"],
+)
+def test_what_is_not_made_is_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(ValueError, match=r"codec|made|rate|frame"):
+        LiveCodec.parse(text)
+
+
+def test_a_frame_length_holds_where_the_name_says_none() -> None:
+    assert LiveCodec.parse("PCMU", 60).ptime == 60
+    assert LiveCodec.parse("PCMU@10i", 60).ptime == 10
+
+
+def test_g711_is_the_samples_law_by_law() -> None:
+    samples = np.arange(-32768, 32768, 16, dtype=np.int64).astype(np.int16)
+    assert Encoder(LiveCodec("PCMU")).encode(samples) == encode_ulaw(samples)
+    assert Encoder(LiveCodec("PCMA")).encode(samples) == encode_alaw(samples)
+
+
+@pytest.mark.parametrize("name", ["PCMU", "PCMA", "L16"])
+def test_what_was_written_is_read_again(name: str) -> None:
+    codec = LiveCodec(name)
+    samples = np.random.default_rng(1).integers(-9000, 9000, 480).astype(np.int16)
+    once = Decoder(codec).decode(Encoder(codec).encode(samples))
+    assert np.array_equal(Decoder(codec).decode(Encoder(codec).encode(once)), once)
+
+
+def test_linear_samples_are_little_endian_at_the_rate_asked_for() -> None:
+    frame = Encoder(LiveCodec("L16", 24_000)).encode(np.full(160, 1000, np.int16))
+    assert len(frame) == 2 * 480
+    assert np.frombuffer(frame, "<i2")[-1] == pytest.approx(1000, abs=5)
+
+
+def test_a_piece_that_ends_amid_a_sample_goes_on_with_the_next() -> None:
+    decoder = Decoder(LiveCodec("L16"))
+    data = np.arange(100, dtype="<i2").tobytes()
+    got = [decoder.decode(data[at : at + 7]) for at in range(0, len(data), 7)]
+    assert np.concatenate(got).tolist() == list(range(100))

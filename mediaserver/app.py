@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import shutil
 import socket
 import uuid
 from functools import partial
@@ -15,10 +16,16 @@ from typing import Final
 
 import structlog
 
+from .addresses import AddressRule
 from .calls.admission import Admission, Load
+from .calls.book import CallBook
 from .calls.clips import Clips
 from .calls.commands import Commands
+from .calls.conference import Conferences
+from .calls.dialing import Trunk
+from .calls.document_source import BUSY, DocumentSource
 from .calls.documents import Documents
+from .calls.espeak import PROGRAM, Espeak
 from .calls.growing import GrowingRecordings
 from .calls.ledger import Ledger
 from .calls.recording import RecordingPolicy, Studio
@@ -27,21 +34,27 @@ from .calls.registry import LAST_WORK, Registry, Route
 from .calls.rendition import Renditions
 from .calls.scripts import ScriptThread
 from .calls.services import Identity, Services
+from .calls.silence import Patience
 from .clock import Clock, SystemClock
 from .config import Config
+from .config import Route as RouteConfig
 from .errors import LocalError
+from .net.guarded_locator import GuardedLocator
 from .net.lanes import Lane
-from .net.locate import DnsLookup, Locator
+from .net.locate import DnsLookup
 from .net.media import MediaEngine
 from .net.ports import PortPool
 from .net.signalling import Signalling, bracketed, contact_for
 from .net.sip import ListenAddress, SipEndpoint
+from .net.tap_rtp import RtpTaps
 from .recording.announcement import Kind
 from .recording.journal_end import journal_end
-from .recording.resource import Format, PostProcessing, audio_path
+from .recording.resource import Format, PostProcessing, Span, audio_path
 from .sip.agent import Agent, AgentLimits
+from .sip.digest import Credentials
 from .sip.events import Event
 from .sip.hop import Transport
+from .sip.uri import SipUri
 from .store.calls import Calls
 from .store.database import Database
 from .store.erase import Eraser
@@ -56,16 +69,18 @@ from .store.sweeper import Sweeper
 from .store.tombstones import Tombstones
 from .web.auth import ApiKey, ApiKeys
 from .web.delivery import Delivery
+from .web.fetcher import Fetcher
 from .web.health import DiskHealth, Health, MediaHealth
 from .web.links import Links, download_url
-from .web.manner import ready_manner, status_manner
-from .web.outbound import Fetcher, OutboundGuard, Poster
+from .web.manner import query_manner, ready_manner, status_manner
+from .web.outbound import OutboundGuard, Poster
 from .web.requester import Requester
+from .web.routes import Deps
 from .web.schedule import Schedule
-from .web.server import Deps, WebServer, build_app
+from .web.server import WebServer, build_app
 from .web.signatures import EnfonicaSigner, Signer, derived_enfonica_key
-from .web.signed_fetcher import SignedFetcher
 from .web.views import announced
+from .web.websocket import WebSockets
 
 GRACE: Final = 90.0
 """Seconds that calls are given to end when the server is told to stop."""
@@ -75,6 +90,9 @@ SPARE_LEGS: Final = 64
 
 LAST_CALLBACKS: Final = 5.0
 """Seconds that the last callbacks are given to arrive; those that do not go out after a restart."""
+
+RESTART: Final = "restart"
+"""How calls ended whose end nobody saw: the server had stopped by then."""
 
 LOAD_WINDOW: Final = 2.0
 """Seconds of ticks that decide whether new calls are taken on."""
@@ -92,6 +110,7 @@ class Server:
         self._data_dir = config.data_dir.absolute()
         self._public_url = ""
         self._ready: Registry | None = None
+        self._conferences = Conferences()
 
     async def start(self) -> None:
         """Take the ports and begin; LocalError with one sentence when something is in the way."""
@@ -118,11 +137,12 @@ class Server:
         await self._open_store()
         self._open_outbound()
         services = self._services()
+        await self._calls.give_up(int(self.clock.time() * 1e6), RESTART)
         self._registry = Registry(services, self._find_route, self._admission())
         self.sip.agent.ask_before_calls(self._registry.refusal)
         self._open_erasing()
         renditions = self._renditions()
-        await web.start(build_app(self._web_deps(services.studio, renditions)))
+        await web.start(build_app(self._web_deps(services, renditions)))
         self._delivery.start()
         self._stack.push_async_callback(self._delivery.stop)
         self._recovery = asyncio.create_task(
@@ -214,7 +234,13 @@ class Server:
             ]
         )
         self._stack.push_async_callback(self.sip.stop)
-        locator = Locator(DnsLookup(), self.sip.hop_to, secrets.SystemRandom().random)
+        locator = GuardedLocator(
+            DnsLookup(),
+            self.sip.hop_to,
+            secrets.SystemRandom().random,
+            AddressRule(config.outbound.allow),
+            [(trunk.uri.host, trunk.uri.port) for trunk in config.trunks],
+        )
         self._signalling = Signalling(self.sip, locator)
 
     def _hear(self, event: Event) -> None:
@@ -225,6 +251,7 @@ class Server:
         self._database = await Database.open(self._data_dir)
         self._stack.push_async_callback(self._database.dispose)
         self._recordings = Recordings(self._database)
+        self._calls = Calls(self._database)
         self._outbox = Outbox(self._database)
         self._files = Files(self._data_dir)
         self._reserve = Reserve(self._files, self.config.limits.min_free_disk)
@@ -235,7 +262,10 @@ class Server:
 
     def _open_erasing(self) -> None:
         journals = JournalFolders(self._data_dir)
-        in_use = self._registry.journals_in_use
+
+        def in_use() -> dict[str, list[Span]]:
+            return self._registry.journals_in_use() | self._conferences.journals_in_use()
+
         self._eraser = Eraser(
             self._database, self._files, journals, self.clock, in_use, self._renderer.is_rendering
         )
@@ -256,10 +286,18 @@ class Server:
         self._signer = Signer(config.signing_key.get_secret_value())
         self._scripts = ScriptThread()
         self._stack.push_async_callback(asyncio.to_thread, self._scripts.close)
-        self._fetcher = SignedFetcher(Fetcher(guard), self._signer)
+        self._fetcher = Fetcher(guard, self._signer)
         self._stack.push_async_callback(self._fetcher.close)
+        self._speech: Espeak | None = None
+        if config.speech.engine == "espeak-ng":
+            self._speech = Espeak()
+            self._stack.push_async_callback(self._speech.close)
+            if shutil.which(PROGRAM) is None:
+                log.warning("speech.engine: no program of this name is found", program=PROGRAM)
         self._requester = Requester(guard)
         self._stack.push_async_callback(self._requester.close)
+        self._web_sockets = WebSockets(guard, config.outbound.allow)
+        self._stack.push_async_callback(self._web_sockets.close)
         poster = Poster(guard)
         self._stack.push_async_callback(poster.close)
         schedule = Schedule(config.callbacks.schedule, secrets.SystemRandom().random)
@@ -268,6 +306,7 @@ class Server:
             poster,
             {
                 Kind.STATUS: status_manner(self._signer, schedule),
+                Kind.QUERY: query_manner(self._signer, schedule),
                 Kind.READY: ready_manner(EnfonicaSigner(_enfonica_key(config))),
             },
             self.clock,
@@ -282,18 +321,27 @@ class Server:
             journals=self._journals,
             studio=self._studio(),
             outbox=self._outbox,
-            calls=Calls(self._database),
+            calls=self._calls,
             documents=Documents(self._fetcher),
             scripts=self._scripts,
             requester=self._requester,
-            clips=Clips(self._fetcher, self._own_recording),
+            rtp_outputs=RtpTaps(
+                config.media_host,
+                config.media_address,
+                AddressRule(config.outbound.allow).permits,
+            ),
+            web_sockets=self._web_sockets,
+            clips=Clips(self._fetcher, self._own_recording, self._speech),
             clock=self.clock,
             identity=Identity(
                 project_id=str(config.project_id),
                 space_id=str(config.space_id),
                 node_id=str(uuid.uuid5(uuid.NAMESPACE_DNS, socket.gethostname())),
             ),
+            trunk_for=self._find_trunk,
             max_recording=config.recording.default_max_length,
+            patience=Patience(talking=config.rtp.timeout, held=config.rtp.hold_timeout),
+            conferences=self._conferences,
         )
 
     def _studio(self) -> Studio:
@@ -326,8 +374,8 @@ class Server:
         self._stack.push_async_callback(renditions.close)
         return renditions
 
-    def _web_deps(self, studio: Studio, renditions: Renditions) -> Deps:
-        config = self.config
+    def _web_deps(self, services: Services, renditions: Renditions) -> Deps:
+        config, studio = self.config, services.studio
         return Deps(
             project_id=str(config.project_id),
             public_url=self._public_url,
@@ -341,7 +389,8 @@ class Server:
             files=self._files,
             growing=GrowingRecordings(studio.running, self._journal_end, str(self._data_dir)),
             renditions=renditions,
-            calls=Commands(self._registry),
+            calls=Commands(self._registry, services),
+            book=CallBook(self._calls, self._registry, str(config.project_id)),
             health=self._health,
             clock=self.clock,
         )
@@ -385,7 +434,20 @@ class Server:
             ready_uri=asked.ready_uri,
             retention=asked.retention or self.config.recording.retention,
         )
-        return Route(route.swml, route.status_url, policy)
+        return Route(_document_source(route), route.status_url, policy)
+
+    def _find_trunk(self, number: str) -> Trunk | None:
+        """Return where a number is called."""
+        trunk = self.config.trunk_for(number)
+        if trunk is None:
+            return None
+        credentials = None
+        if trunk.username is not None and trunk.password is not None:
+            credentials = Credentials(
+                trunk.username.get_secret_value(), trunk.password.get_secret_value()
+            )
+        uri = SipUri.parse(str(trunk.uri))
+        return Trunk(uri=uri, credentials=credentials, from_=trunk.from_)
 
     def _journal_end(self, folder: str) -> int:
         """Return how far the journal of a leg goes; `folder` is relative to the data folder."""
@@ -423,6 +485,19 @@ class Server:
                 # The outbox tells when it gets something, not when it is empty.
                 while await self._outbox.due(int(self.clock.time() * 1e6), 1):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
+
+
+def _document_source(route: RouteConfig) -> DocumentSource:
+    return DocumentSource(
+        url=route.swml,
+        method=route.method,
+        fallback_url=route.fallback_url,
+        fallback_method=route.fallback_method,
+        timeout=route.timeout,
+        on_failure=None if route.apology is None else str(route.apology),
+        status=route.refusal or BUSY,
+        allow=route.allow,
+    )
 
 
 def _enfonica_key(config: Config) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,37 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from scripts import interop_tools
 
 NOT_SPEECH = ("beep", "ascending-2tone", "descending-2tone", "silence", "tt-monkeys")
+
+
+REAL_TIME = frozenset(
+    (
+        "interop",
+        "net",
+        "test_server_account",
+        "test_server_attacks",
+        "test_server_clock",
+        "test_server_disk",
+        "test_server_matrix",
+        "test_server_network",
+        "test_server_record",
+    )
+)
+"""Folders and files that take turns: they make so many calls at once, or look so closely at when
+something happens, that two of them would disturb each other, or they have ports or calls in common.
+"""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each of several processes file after file, and one of them what takes turns."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Turns(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = Path(nodeid.partition("::")[0])
+            return "real time" if REAL_TIME & {file.parent.name, file.stem} else str(file)
+
+    return Turns(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -399,3 +399,147 @@ def test_every_setting_is_documented_and_every_documented_setting_exists() -> No
 
 def test_the_permissions_of_the_settings_are_those_the_api_knows() -> None:
     assert PERMISSIONS == auth.PERMISSIONS
+
+
+ROUTED = "routes: [{to: a, swml: 'https://app.example.com/s', %s}]"
+
+
+def test_a_route_says_how_its_script_is_had(written: Writer, tmp_path: Path) -> None:
+    (tmp_path / "sorry.yaml").write_text("version: 1.0.0")
+    (route,) = load(
+        written(
+            ROUTED
+            % "method: get, fallback_url: 'https://u:p@spare.example.com/s', fallback_method: GET, "
+            "timeout: 2.5, on_failure: sorry.yaml, allow: [10.1.2.0/24]"
+        ),
+        {},
+    ).routes
+    assert (route.method, route.fallback_method, route.timeout) == ("GET", "GET", 2.5)
+    assert route.fallback_url == "https://u:p@spare.example.com/s"
+    assert (route.apology, route.refusal) == (tmp_path / "sorry.yaml", None)
+    assert route.allow is not None
+    assert [str(network) for network in route.allow] == ["10.1.2.0/24"]
+    assert "u:p" not in repr(route)
+
+
+def test_a_route_that_says_nothing_asks_by_post_and_is_busy_without_a_script(
+    written: Writer,
+) -> None:
+    (route,) = load(written(ROUTED % "timeout: 5"), {}).routes
+    assert (route.method, route.fallback_url, route.timeout) == ("POST", None, 5.0)
+    assert (route.apology, route.refusal, route.allow) == (None, 486, None)
+    (route,) = load(written(ROUTED % "on_failure: unavailable, allow: []"), {}).routes
+    assert (route.refusal, route.allow) == (503, ())
+
+
+@pytest.mark.parametrize(
+    ("setting", "key", "problem"),
+    [
+        ("method: PUT", "method", "must be 'POST' or 'GET'"),
+        ("fallback_url: spare.yaml", "fallback_url", "must be an absolute URL"),
+        ("fallback_method: GET", "fallback_method", "has no meaning without routes[0].fallback"),
+        ("timeout: 0", "timeout", "must be more than 0"),
+        ("timeout: 31", "timeout", "must be 30 or less"),
+        ("timeout: .nan", "timeout", "must be"),
+        ("on_failure: gone.yaml", "on_failure", "must be busy, unavailable or a file that exists"),
+        ("allow: [everything]", "allow[0]", "must be a network"),
+        ("fallback: x", "fallback", "did you mean routes[0].fallback_url?"),
+    ],
+)
+def test_a_route_that_cannot_be_is_refused(
+    written: Writer, setting: str, key: str, problem: str
+) -> None:
+    found = problems_of(written(ROUTED % setting))
+    assert list(found) == [f"routes[0].{key}"]
+    assert problem in found[f"routes[0].{key}"]
+
+
+def test_a_url_that_is_none_is_refused_without_being_repeated(written: Writer) -> None:
+    found = problems_of(written("routes: [{to: a, swml: 'https://hush@:99999/'}]"))
+    assert found["routes[0].swml"] == "must be an absolute URL such as https://example.com/hook"
+
+
+def test_what_concerns_a_url_has_no_meaning_for_a_file(written: Writer, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("version: 1.0.0")
+    found = problems_of(
+        written(
+            "routes: [{to: a, swml: a.yaml, method: GET, timeout: 5, on_failure: busy,"
+            " fallback_url: 'http://h/', allow: [10.0.0.0/8]}]"
+        )
+    )
+    assert list(found) == [
+        f"routes[0].{name}" for name in ("method", "fallback_url", "timeout", "on_failure")
+    ]
+    assert set(found.values()) == {"has no meaning, for routes[0].swml is a file"}
+
+
+def test_the_first_trunk_that_takes_a_number_is_called(written: Writer) -> None:
+    config = load(
+        written(
+            """
+trunks:
+  - {numbers: "+4930123", uri: "sip:192.0.2.20", from: "sip:desk@example.com"}
+  - {numbers: "+49*", uri: "sip:SBC.example.com;transport=tcp", username: u, password: hush}
+  - {numbers: "*", uri: "sip:[2001:DB8::1]:5080", from: "+4930999"}
+sip: {listen: [udp:127.0.0.1:5060, tcp:127.0.0.1:5060, "udp:[::1]:5060"]}
+"""
+        ),
+        {},
+    )
+    numbers = ("+4930123", "+49301234", "+4930", "+1", "0", "")
+    found = [config.trunk_for(number) for number in numbers]
+    assert [None if trunk is None else config.trunks.index(trunk) for trunk in found] == [
+        *(0, 1, 1, 2, 2, 2)
+    ]
+    exact, german, others = config.trunks
+    assert [str(trunk.uri) for trunk in config.trunks] == [
+        "sip:192.0.2.20",
+        "sip:sbc.example.com;transport=tcp",
+        "sip:[2001:db8::1]:5080",
+    ]
+    assert (exact.from_, others.from_) == ("sip:desk@example.com", "+4930999")
+    assert german.password is not None
+    assert german.password.get_secret_value() == "hush"
+    assert "hush" not in repr(config)
+    assert Config().trunk_for("+49") is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ("{uri: 'sip:h'}", "trunks[0].numbers"),
+        ("{numbers: '*'}", "trunks[0].uri"),
+        ("{numbers: '', uri: 'sip:h'}", "trunks[0].numbers"),
+        ("{numbers: '+49 30', uri: 'sip:h'}", "trunks[0].numbers"),
+        ("{numbers: sales, uri: 'sip:h'}", "trunks[0].numbers"),
+        ("{numbers: '*', uri: 'h:5060'}", "trunks[0].uri"),
+        ("{numbers: '*', uri: 'sips:h'}", "trunks[0].uri"),
+        ("{numbers: '*', uri: 'sip:user@h'}", "trunks[0].uri"),
+        ("{numbers: '*', uri: 'sip:h:0'}", "trunks[0].uri"),
+        ("{numbers: '*', uri: 'sip:h:65536'}", "trunks[0].uri"),
+        ("{numbers: '*', uri: 'sip:h;transport=tls'}", "trunks[0].uri"),
+        ("{numbers: '*', uri: 'sip:h;lr;transport=udp'}", "trunks[0].uri"),
+        ("{numbers: '*', uri: 'sip:h h'}", "trunks[0].uri"),
+        ("{numbers: '*', uri: 'sip:h?a=b'}", "trunks[0].uri"),
+        ("{numbers: '*', uri: 'sip:[::1]'}", "trunks[0].uri"),
+        ("{numbers: '*', uri: 'sip:h', username: u}", "trunks[0].password"),
+        ("{numbers: '*', uri: 'sip:h', password: p}", "trunks[0].username"),
+        ("{numbers: '*', uri: 'sip:h', username: u, password: \"a\\nb\"}", "trunks[0].password"),
+        ("{numbers: '*', uri: 'sip:h', from: 'a b'}", "trunks[0].from"),
+        ("{numbers: '*', uri: 'sip:h', from: 'sip:<x>@h'}", "trunks[0].from"),
+        ("{numbers: '+4*', uri: 'sip:h'}, {numbers: '+49*', uri: 'sip:g'}", "trunks[1].numbers"),
+        ("{numbers: '*', uri: 'sip:h'}, {numbers: '0', uri: 'sip:g'}", "trunks[1].numbers"),
+        ("{numbers: '0', uri: 'sip:h'}, {numbers: '0', uri: 'sip:g'}", "trunks[1].numbers"),
+    ],
+)
+def test_a_trunk_that_cannot_be_is_refused(written: Writer, setting: str, key: str) -> None:
+    assert list(problems_of(written(f"trunks: [{setting}]"))) == [key]
+
+
+def test_a_trunk_needs_a_socket_that_leads_there(written: Writer) -> None:
+    settings = "sip: {listen: [udp:127.0.0.1:5060]}\ntrunks: [{numbers: '*', uri: 'sip:h%s'}]"
+    assert load(written(settings % ""), {}).trunks
+    found = problems_of(written(settings % ";transport=tcp"))
+    assert found["trunks[0].uri"] == (
+        "cannot be reached from sip.listen, which has udp:127.0.0.1:5060 alone"
+    )

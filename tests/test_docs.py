@@ -37,7 +37,7 @@ from mediaserver.swml import document
 from mediaserver.swml.errors import Code, ScriptError
 from mediaserver.swml.methods.method import Method
 from mediaserver.swml.methods.record import RECORD
-from mediaserver.swml.methods.registry import METHODS, NOT_SUPPORTED
+from mediaserver.swml.methods.registry import METHODS
 from mediaserver.web import delivery
 from mediaserver.web.errors import ApiError, error_body, not_found
 from mediaserver.web.relay_recordings import relay_error, relay_view
@@ -192,7 +192,17 @@ def test_documented_scripts_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["announce.yaml", "menu.yaml", "record_call.yaml", "voicemail.yaml"]
+    "name",
+    [
+        "after_hours.yaml",
+        "announce.yaml",
+        "conference.yaml",
+        "consent.yaml",
+        "menu.yaml",
+        "record_and_connect.yaml",
+        "record_call.yaml",
+        "voicemail.yaml",
+    ],
 )
 def test_the_scripts_that_come_with_it_are_accepted(name: str) -> None:
     document.load((ROOT / "config" / name).read_bytes())
@@ -206,20 +216,34 @@ def test_the_table_of_methods_is_that_of_the_registry() -> None:
 
 def methods_table() -> str:
     """Return what docs/swml.md says of the methods, made of the registry."""
-    lines = ["| method | parameters, with their defaults |", "|---|---|"]
-    lines += [f"| `{name}` | {signature(METHODS[name])} |" for name in sorted(METHODS)]
-    absent = ", ".join(f"`{name}`" for name in sorted(NOT_SUPPORTED))
-    lines += ["", f"Not carried out, `{Code.METHOD_UNDEFINED}`: {absent}."]
+    known = [METHODS[name] for name in sorted(METHODS)]
+    lines = [
+        "| method | parameters, with their defaults | checked, and not carried out |",
+        "|---|---|---|",
+        *(
+            f"| `{m.name}` | {signature(m, used=True)} | {signature(m, used=False)} |"
+            for m in known
+            if m.carried_out
+        ),
+        "",
+        f"Understood and not carried out, `{Code.METHOD_EXECUTE_FAILED}` at the step:",
+        "",
+        "| method | parameters, with their defaults |",
+        "|---|---|",
+        *(f"| `{m.name}` | {signature(m, used=True)} |" for m in known if not m.carried_out),
+    ]
     return "\n".join(lines)
 
 
-def signature(method: Method) -> str:
+def signature(method: Method, *, used: bool) -> str:
     """Return the parameters of a method: alternatives first, then the others and their defaults."""
     if method.whole:
-        return "none: see [below](#branches-jumps-subroutines)"
-    named = [" or ".join(f"`{name}`" for name in method.exactly_one)] if method.exactly_one else []
+        return "none: see [below](#branches-jumps-subroutines)" if used else ""
+    named = []
+    if used and method.exactly_one:
+        named.append(" or ".join(f"`{name}`" for name in method.exactly_one))
     for parameter in method.parameters:
-        if parameter.name not in method.exactly_one:
+        if parameter.name not in method.exactly_one and parameter.used == used:
             default = written(parameter.default)
             named.append(f"`{parameter.name}`" + (f" ({default})" if default else ""))
     return ", ".join(named)
@@ -231,7 +255,9 @@ def written(default: object) -> str:
         return str(default).lower()
     if isinstance(default, float):
         return f"{default:g}"
-    return "" if default in (None, (), {}) else str(default)
+    if isinstance(default, frozenset | tuple):
+        return ",".join(sorted(default))
+    return "" if default in (None, {}) else str(default)
 
 
 def rows(page: Path, first: str) -> list[list[str]]:

@@ -1,50 +1,65 @@
-"""One call: an INVITE, a media leg, a document that is carried out, and its end.
+"""What every call is: a session, a media leg, the recordings of it, and an end.
 
-The document's steps run one after the other in the call's own task. Whatever ends the call from
-outside (BYE, CANCEL, a lost connection, shutdown) ends the step in hand: recordings are closed
-with the last packet that arrived, at once, before anything is awaited.
+Whatever ends a call from outside (BYE, CANCEL, a lost connection, shutdown) ends the step of the
+document in hand: recordings are closed with the last packet that arrived, at once, before anything
+is awaited. `inbound` and `outbound` add what differs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Coroutine, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from ..errors import LocalError, PeerError
-from ..recording.announcement import Announcement, Envelope
+from ..recording.announcement import Envelope
 from ..recording.resource import Recording
 from ..recording.states import StopReason
-from ..sip.events import Established, InfoReceived, ReinviteAcknowledged, Reinvited
-from ..sip.message import Request
+from ..sip.events import (
+    Established,
+    InfoReceived,
+    ReferAnswered,
+    ReferProgressed,
+    ReinviteAcknowledged,
+    Reinvited,
+)
 from ..sip.session import Session
-from ..swml.document import Document
-from ..swml.errors import ScriptError
-from ..swml.interpreter import Interpreter
+from .announcer import Announcer
+from .call_state import CallState, StateWatch, device_of, end_reason
 from .capture import Capture
-from .description import describe_call
-from .documents import DocumentRefused
 from .ending import CallOver, Ending
+from .floor import Floor, play_briefly
+from .info import digit_of
 from .ledger import persist
+from .live_outputs import LiveOutputs
 from .negotiation import Negotiation
-from .performance import Performance
+from .playback import Playbacks
 from .ports import LegStatistics, MediaLeg
 from .recording import DEFAULT_POLICY, ActiveRecording, RecordingOrder, RecordingPolicy
 from .recordings import CallRecordings
 from .resource import CallRecord
+from .script import run_script
 from .services import Services
+from .silence import Silence
+from .source import Source
 
-ANSWER_WAIT: Final = 32.0
-"""Seconds that the answer to an offer of ours may take to come with the ACK (64 * T1)."""
+if TYPE_CHECKING:
+    from .bridge import Bridge
+    from .collecting import Collecting
+    from .exchange import Exchange
+    from .referring import Referral
+
+INFO_GAP: Final = 0.24
+"""Seconds from one digit sent by INFO to the next."""
 
 FILES_WAIT: Final = 3.0
 """Seconds that a script which has recorded waits for the files, before it goes on without them."""
@@ -52,22 +67,27 @@ FILES_WAIT: Final = 3.0
 T = TypeVar("T")
 
 
-class Call:
-    """An inbound call."""
+class Call(ABC):
+    """A call, whichever side placed it."""
 
     def __init__(
         self,
         services: Services,
-        session: Session,
-        request: Request,
+        exchange: Exchange,
+        *,
+        direction: str,
+        from_: str,
+        to: str,
+        sip_call_id: str = "",
+        parent_id: str | None = None,
         policy: RecordingPolicy = DEFAULT_POLICY,
     ) -> None:
-        """`policy` is what its route says of its recordings."""
+        """`policy` is what its route says of its recordings; the rest is as in `CallRecord`."""
         self.id = str(uuid.uuid4())
-        self.session = session
-        self.request = request
         self.services = services
+        self.exchange = exchange
         self.policy = policy
+        self.session: Session | None = None
         self.media: MediaLeg | None = None
         self.capture: Capture | None = None
         self.envelope = Envelope(
@@ -77,25 +97,40 @@ class Call:
             session_id=str(uuid.uuid4()),
         )
         self.answered = False
+        self.state = CallState.CREATED
+        self.bridge: Bridge | None = None
+        """What joins it to another call."""
+        self.referral: Referral | None = None
+        """The REFER that is under way."""
+        self.floor = Floor()
+        self.playbacks = Playbacks(self)
+        self.collecting: Collecting | None = None
+        """What an application collects of its keys."""
+        self.outputs = LiveOutputs()
+        """Its taps and streams."""
+        self.announcer = Announcer(
+            services.outbox, self.envelope, self.id, services.clock, self.spawn
+        )
         self._negotiation: Negotiation | None = None
-        self._answer_body = b""
+        self._silence: Silence | None = None
         self._over = Ending()
         self.recordings = CallRecordings(services.studio, self.envelope, self.id, self._over)
-        self.acknowledged_at: int | None = None
-        """Position on the leg's line at which the first ACK was read."""
-        self._acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._background: set[asyncio.Task[Any]] = set()
+        self._watches: list[StateWatch] = []
         self._began = services.clock.monotonic()
         self._statistics: LegStatistics | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._next: Source | None = None
         self._record = CallRecord(
             id=self.id,
             project_id=services.identity.project_id,
-            direction="inbound",
-            from_=str(request.from_.uri),
-            to=str(request.to.uri),
-            # A Call-ID may hold any octets; a database takes text.
-            sip_call_id=request.call_id.encode("utf-8", "replace").decode(),
+            direction=direction,
+            from_=from_,
+            to=to,
+            sip_call_id=sip_call_id,
             created_at=self._now_us(),
+            parent_id=parent_id,
+            progress=CallState.CREATED,
         )
         self.log = structlog.get_logger(__name__).bind(call_id=self.id)
 
@@ -105,9 +140,19 @@ class Call:
         return self._over.done()
 
     @property
+    def cause(self) -> str | None:
+        """Why it is over; None while it is up."""
+        return self._over.cause if self._over.done() else None
+
+    @property
     def resource(self) -> CallRecord:
         """What the database knows of it, or is about to."""
         return self._record
+
+    @property
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """The `call` object of documents (contracts A9, A10)."""
 
     # What the world does to the call.
 
@@ -124,84 +169,100 @@ class Call:
         try:
             if event.body and self._negotiation is not None:
                 self._negotiation.accept(event.body)
+                self._renew_patience()
         except PeerError as error:
             self.log.warning("answer in ACK refused", error=error.reason)
             self.hang_up("error")
-        if not self._acknowledged.done():
-            if self.media is not None:
-                self.acknowledged_at = self.media.now()
-            self._acknowledged.set_result(None)
 
     def renegotiate(self, event: Reinvited) -> None:
         """Answer a re-INVITE or UPDATE; one that cannot be accepted leaves all as it was."""
         signalling = self.services.signalling
         if self._over.done():  # our BYE waits for their ACK, and the leg is somebody else's
-            signalling.reject(self.session, 481)
+            signalling.reject(event.session, 481)
             return
         if self._negotiation is None:
-            signalling.reject(self.session, 488)
+            signalling.reject(event.session, 488)
             return
         try:
-            signalling.answer(self.session, self._negotiation.respond(event.request.body))
+            signalling.answer(event.session, self._negotiation.respond(event.request.body))
+            self._renew_patience()
         except PeerError as error:
-            signalling.reject(self.session, error.status, reason=error.reason)
+            signalling.reject(event.session, error.status, reason=error.reason)
 
     def info(self, event: InfoReceived) -> None:
         """Take a DTMF digit that came as SIP INFO."""
-        digit = _info_digit(event.content_type, event.body)
+        digit = digit_of(event.content_type, event.body)
         if digit and not self._over.done() and self.capture and self.media:
             self.capture.on_key(digit, self.media.now())
+            if self.bridge is not None:
+                self.bridge.on_info(self, digit)
+
+    def referred(self, event: ReferAnswered | ReferProgressed) -> None:
+        """Take what the far end says of our REFER."""
+        if self.referral is not None:
+            self.referral.heard(event)
 
     # What the call does.
 
-    async def run(self, source: str, status_url: str | None) -> None:
-        """Carry out the document at `source`; `status_url` hears of faults in it."""
-        self.spawn(persist(partial(self.services.calls.add, self._record)))
-        try:
-            self._open_media()
-            await self._perform(source, status_url)
-        except CallOver:
-            pass
-        except PeerError as error:
-            self._refuse(error)
-        except LocalError as error:
-            self.log.error("call refused", error=str(error))
-            self.hang_up("error", status=503)
-        except Exception:
-            self.log.exception("call failed")
-            self.hang_up("error", status=500)
-        finally:
-            self.hang_up("hangup")
-            await self._wind_up()
+    @abstractmethod
+    async def run(self) -> None:
+        """See the call through, to its last line in the database."""
 
-    def ring_early(self) -> None:
-        """Let the caller hear us before the call is answered, if its INVITE brought an offer."""
-        if not self.answered and self.request.body:
-            self.services.signalling.ring(self.session, status=183, body=self._answer_body)
+    @abstractmethod
+    async def answer(self, codecs: tuple[str, ...] = ()) -> int | None:
+        """Answer the call, unless that is done.
 
-    async def answer(self, codecs: tuple[str, ...] = ()) -> None:
-        """Answer the call, once; with an offer of ours, wait for the far end's answer.
-
-        `codecs` are the names of those to be spoken, best first; none: whatever fits.
+        Return the position on the leg's line from which on the far end may speak if it can only
+        just have been told; else None. `codecs` are the names of those to be spoken, best first;
+        none: whatever fits.
         """
-        if self.answered:
-            return
-        if self._over.done():
+
+    async def established(self) -> None:
+        """Wait until the far end has taken the answer in: until then it takes no request.
+
+        CallOver if the call ends before.
+        """
+        if self.ended:
             raise CallOver
-        assert self._negotiation is not None
-        if codecs:
-            self._negotiation.limit(codecs)
-            self._answer_body = self._negotiation.respond(self.request.body)
-        self.answered = True
-        self._record = replace(self._record, answered_at=self._now_us())
-        self.services.signalling.answer(self.session, self._answer_body)
-        if not self.request.body:
-            try:
-                async with asyncio.timeout(ANSWER_WAIT):
-                    await self.unless_over(asyncio.shield(self._acknowledged))
-            except TimeoutError:
-                self.hang_up("ack_timeout")
-                raise CallOver from None
+
+    def ring(self) -> bool:
+        """Tell a caller who was not answered that somebody is being rung; False: nobody to tell."""
+        return False
+
+    def ring_early(self) -> bool:
+        """Let the caller hear us before the call is answered; False where that cannot be."""
+        return self.answered
+
+    async def perform(self, source: Source) -> None:
+        """Carry a document out beside whatever else the call does; it stays up afterwards."""
+        await run_script(self, source, {})
+
+    def watch(self, watch: StateWatch) -> None:
+        """Tell of every state that comes from now on."""
+        self._watches.append(watch)
+
+    @property
+    def follower(self) -> str | None:
+        """Who was the first to be told of its states."""
+        return self._watches[0].url if self._watches else None
+
+    def watch_instead(self, url: str) -> None:
+        """Tell `url` what the first of those who watch was told, or else of the end."""
+        events = self._watches[0].events if self._watches else frozenset({CallState.ENDED})
+        self._watches[:1] = [StateWatch(url, events)]
+
+    def tell_watchers(self, event: str, params: Mapping[str, Any], also: str | None = None) -> None:
+        """Tell all who watch, whichever states they want, of something else; `also` is a URL."""
+        for number, watch in enumerate(self._watches):
+            self.announcer.say(event, params, watch.url, f"{self.id}-state-{number}")
+        if also is not None and all(watch.url != also for watch in self._watches):
+            self.announcer.say(event, params, also, f"{self.id}-event")
+
+    def redirect(self, source: Source) -> None:
+        """Give up the document that is carried out, and carry out another."""
+        self._next = source
+        if self._running is not None:
+            self._running.cancel()
 
     async def record(self, order: RecordingOrder) -> Recording:
         """Record in the foreground; return the recording once its files are made.
@@ -209,7 +270,11 @@ class Call:
         The caller waits for that, so no longer than `FILES_WAIT`: then it is still RENDERING.
         """
         active, task = self._begin_recording(order)
-        await self.unless_over(active.ended())
+        try:
+            await self.unless_over(active.ended())
+        except asyncio.CancelledError:  # another document takes the call
+            active.stop()
+            raise
         await self.unless_over(asyncio.wait({task}, timeout=FILES_WAIT))
         return task.result() if task.done() else active.recording
 
@@ -223,9 +288,8 @@ class Call:
 
     def record_after(self, tone: NDArray[np.int16], order: RecordingOrder) -> None:
         """Play a tone and then `record_along`; see `CallRecordings.cue`."""
-        assert self.media is not None
         assert self.capture is not None
-        self.recordings.cue(self.media, tone, self.capture, order, self.spawn)
+        self.recordings.cue(partial(play_briefly, self, tone), self.capture, order, self.spawn)
 
     def _begin_recording(
         self, order: RecordingOrder
@@ -238,64 +302,115 @@ class Call:
         """See `Ending.unless_over`."""
         return await self._over.unless_over(step)
 
+    async def wait_over(self) -> None:
+        """Wait until the call is over."""
+        await self._over.wait()
+
+    def press(self, digits: str) -> Awaitable[None]:
+        """Press keys, in the way the far end takes them; done when the last is over."""
+        assert self.media is not None
+        agreed, session = self.media.session, self.session
+        events = agreed is not None and agreed.send_events is not None
+        if not events and session is not None and session.allows("INFO"):
+            return self._press_by_info(digits)
+        return self.media.send_digits(digits)
+
     def hang_up(self, cause: str, *, status: int = 480) -> None:
         """End the call from our side: BYE when it is up, `status` when it was never answered."""
         if not self._over.come(cause):
             return
         self._let_go()
-        if self.answered:
-            self.services.signalling.hang_up(self.session)
-        else:
-            self.services.signalling.reject(self.session, status)
+        self._part(status)
 
     # How it is done.
 
-    def _open_media(self) -> None:
-        """Open the leg and answer the offer in mind: an offer that cannot be met is refused now."""
+    @abstractmethod
+    def _part(self, status: int) -> None:
+        """Tell the far end that the call is over."""
+
+    def _begin(self) -> None:
+        """Write the call down, and tell that it is there."""
+        self.spawn(persist(partial(self.services.calls.add, self._record)))
+        self._tell_state()
+
+    def _open_media(self) -> MediaLeg:
         if self._over.done():  # cancelled before it began
             raise CallOver
         media = self.media = self.services.media.open_leg()
         self.capture = Capture(media, self.services.journals, self.services.clock)
-        self._negotiation = Negotiation(media, self.session.invite_hop.remote[0])
-        self._answer_body = self._negotiation.respond(self.request.body)
+        return media
 
-    async def _perform(self, source: str, status_url: str | None) -> None:
-        description = describe_call(self.id, self.request, self.services.identity)
-        try:
-            document = await self.unless_over(self._load(source, description))
-            interpreter = Interpreter(document, call=description, envs={})
-            folder = None if "://" in source else Path(source).parent
-            await Performance(self, interpreter, folder).run()
-        except DocumentRefused as refused:
-            urls = {*refused.status_urls, *([status_url] if status_url else [])}
-            self._report(refused.error, urls)
-            self.hang_up("error", status=500)
-        except ScriptError as error:
-            self._report(error, {status_url} if status_url else set())
-            self.hang_up("error", status=500)
+    def _enter(self, state: CallState) -> None:
+        """Come to a state, once."""
+        if self.state in {state, CallState.ENDED}:
+            return
+        self.state = state
+        told: dict[str, Any] = {}
+        if state is CallState.ANSWERED:
+            self.answered = True
+            self._watch_silence()
+            told = {"answered_at": self._now_us()}
+        elif state is CallState.ENDED:
+            told = {"ended_at": self._now_us(), "end_reason": self._over.cause}
+        self._record = replace(self._record, progress=state, **told)
+        self._tell_state()
 
-    async def _load(self, source: str, description: dict[str, Any]) -> Document:
-        request = {"call": description, "vars": {}, "envs": {}, "params": {}}
-        return await self.services.documents.load(source, request)
-
-    def _report(self, error: ScriptError, urls: set[str]) -> None:
-        """Say what is wrong with a document: in the log, and to whoever wants to know."""
-        self.log.error("document refused", code=error.code, path=error.path, error=error.message)
-        params = {
-            "call_id": self.id,
-            "node_id": self.envelope.node_id,
-            "error": {"code": error.code, "path": error.path, "message": error.message},
-        }
-        now = self._now_us()
-        body = self.envelope.wrap("calling.script.warning", params, now)
-        said = [
-            Announcement(
-                stream=f"{self.id}-{number}", sequence=1, url=url, body=body, created_at=now
+    def _watch_silence(self) -> None:
+        """End the call when nothing comes from its far end any more."""
+        services, media = self.services, self.media
+        if media is not None:
+            self._silence = Silence(
+                media, services.patience, services.clock, partial(self.hang_up, "media_timeout")
             )
-            for number, url in enumerate(sorted(urls))
-        ]
-        if said:  # the caller does not wait for the database
-            self.spawn(persist(partial(self.services.outbox.add, said)))
+            self._silence.renew()
+
+    def _renew_patience(self) -> None:
+        if self._silence is not None:
+            self._silence.renew()
+
+    def _tell_state(self) -> None:
+        for number, watch in enumerate(self._watches):
+            if self.state in watch.events:
+                self.announcer.say(
+                    "calling.call.state",
+                    self._state_params(),
+                    watch.url,
+                    f"{self.id}-state-{number}",
+                )
+
+    def _state_params(self) -> dict[str, Any]:
+        record = self._record
+        return {
+            "call_state": self.state.value,
+            "direction": "inbound" if record.direction == "inbound" else "outbound",
+            "device": device_of(record.from_, record.to),
+            "end_reason": end_reason(self._over.cause) if self._over.done() else None,
+        }
+
+    async def _carry_out(self, source: Source, envs: dict[str, Any] | None = None) -> None:
+        """Carry a document out, and every other that takes its place meanwhile."""
+        following: Source | None = self._next or source
+        while following is not None:
+            self._next = None
+            self._running = asyncio.ensure_future(run_script(self, following, envs or {}))
+            try:
+                await self._running
+            except asyncio.CancelledError:
+                if self._next is None:
+                    raise
+            finally:
+                if not self._running.done():
+                    self._running.cancel()
+                    await asyncio.gather(self._running, return_exceptions=True)
+                self._running = None
+            following = self._next
+
+    async def _press_by_info(self, digits: str) -> None:
+        assert self.session is not None
+        for digit in digits:
+            body = f"Signal={digit}\r\nDuration=160\r\n".encode()
+            self.services.signalling.info(self.session, "application/dtmf-relay", body)
+            await asyncio.sleep(INFO_GAP)
 
     def _refuse(self, error: PeerError) -> None:
         if self._over.done():
@@ -309,6 +424,8 @@ class Call:
 
         What fails here must not keep the rest from being closed, nor the far end from being told.
         """
+        if self._silence is not None:
+            self._silence.close()
         with self._logged("capture not closed"):
             if self.capture is not None:
                 self.capture.hang_up(StopReason.HANGUP)
@@ -316,6 +433,8 @@ class Call:
             if self.media is not None:
                 self._statistics = self.media.statistics()
                 self.media.close()
+        with self._logged("state not told"):
+            self._enter(CallState.ENDED)
 
     @contextmanager
     def _logged(self, what: str) -> Iterator[None]:
@@ -337,7 +456,6 @@ class Call:
         if self.capture is not None:
             await self._close_journal(self.capture)
         cause = self._over.cause
-        self._record = replace(self._record, ended_at=self._now_us(), end_reason=cause)
         await persist(partial(self.services.calls.save, self._record))
         statistics = self._statistics
         self.log.info(
@@ -375,21 +493,3 @@ class Call:
 
     def _now_us(self) -> int:
         return int(self.services.clock.time() * 1e6)
-
-
-def _info_digit(content_type: str, body: bytes) -> str | None:
-    """Return the digit of an `application/dtmf-relay` or `application/dtmf` body."""
-    kind = content_type.partition(";")[0].strip().lower()
-    text = body[:64].decode("ascii", "replace")
-    if kind == "application/dtmf-relay":
-        for line in text.splitlines():
-            name, _, value = line.partition("=")
-            if name.strip().lower() == "signal":
-                text = value
-                break
-        else:
-            return None
-    elif kind != "application/dtmf":
-        return None
-    digit = text.strip().upper()
-    return digit if len(digit) == 1 and digit in "0123456789*#ABCD" else None

@@ -16,7 +16,7 @@ from ..sip.events import Answered, Ended, Event, Progressed, Refused, Reinvited
 from ..sip.session import Session
 from ..sip.uri import SipUri
 from .negotiation import Negotiation
-from .ports import MediaEngine, MediaLeg, Signalling
+from .ports import Invitation, MediaEngine, MediaLeg, Signalling
 
 ANSWER_TIMEOUT: Final = 60.0
 """Seconds the other side may ring."""
@@ -81,9 +81,9 @@ class Caller:
         match event:
             case Progressed(response=response):
                 self._say(f"{response.status} {response.reason}")
-            case Answered(response=response):
+            case Answered(body=body):
                 if not self._answer.done():
-                    self._answer.set_result(response.body)
+                    self._answer.set_result(body)
             case Refused(status=status, reason=reason, response=response):
                 if not self._answer.done():
                     self._answer.set_exception(
@@ -128,9 +128,10 @@ class Caller:
             self._listen(self._leg.marks()[1])
 
     async def _connect(self, leg: MediaLeg, target: SipUri, from_: str) -> None:
-        session = self._session = await self._signalling.invite(
-            target, from_, lambda hop: self._offer(leg, hop.remote[0])
+        invitation = Invitation(
+            from_=f"<{from_}>", offer=lambda hop: self._offer(leg, hop.remote[0])
         )
+        session = await self._signalling.invite(target, invitation, self._began)
         assert self._negotiation is not None
         self._say(f"calling {target} over {session.hop.transport}")
         try:
@@ -144,6 +145,9 @@ class Caller:
         except LocalError as error:
             raise LocalError(f"{target}: {error}") from None
         self._say("answered")
+
+    def _began(self, session: Session) -> None:
+        self._session = session
 
     def _offer(self, leg: MediaLeg, signalling_host: str) -> bytes:
         self._negotiation = Negotiation(leg, signalling_host)

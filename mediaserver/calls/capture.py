@@ -12,16 +12,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from ..clock import Clock
 from ..errors import LocalError
 from ..recording.recorder import Recorder, Stop, StopRules
 from ..recording.resource import Direction, Pause, PauseBehavior, Span
 from ..recording.states import StopReason
-from .ports import JournalFile, Journals, LegStatistics, MediaLeg
+from .ports import JournalFile, Journals, LegStatistics, Line
 
 _NEVER: Final = (1 << 63) - 1
+
+
+class Watcher(Protocol):
+    """Whoever else wants to hear what a leg hears, on the leg's own time."""
+
+    @property
+    def wake(self) -> int:
+        """Position of `decided` at which there is something to hear."""
+
+    def hear(self, leg: Line, upto: int, decided: int) -> None:
+        """Look at what is final up to `upto`; time has passed up to `decided`."""
 
 
 class Take:
@@ -50,7 +61,7 @@ class Take:
             return self._recorder.wake
         return self._recorder.limit if pause.behavior is PauseBehavior.SILENCE else _NEVER
 
-    def hear(self, leg: MediaLeg, upto: int, decided: int) -> None:
+    def hear(self, leg: Line, upto: int, decided: int) -> None:
         """Let the recorder look at what is final up to `upto`, and time pass up to `decided`."""
         if self.paused is None:
             self._note(self._recorder.advance(upto, decided, leg.read))
@@ -117,17 +128,18 @@ class Take:
 
 
 class Capture:
-    """See the module. It is its leg's listener; keys nobody's rule wanted go to `keys`."""
+    """See the module. It is its leg's listener; every key goes to the `key_listeners` as well."""
 
-    def __init__(self, leg: MediaLeg, journals: Journals, clock: Clock) -> None:
+    def __init__(self, leg: Line, journals: Journals, clock: Clock) -> None:
         self.folder = f"journals/{leg.id}"
         """Where the leg's journal is, relative to the data folder."""
-        self.keys: Callable[[str, int], None] | None = None
-        """Is told of every key, and of the position its tone began at."""
+        self.key_listeners: list[Callable[[str, int], None]] = []
+        """Are told of every key, and of the position its tone began at."""
         self._leg = leg
         self._journals = journals
         self._clock = clock
         self._takes: list[Take] = []
+        self._watchers: list[Watcher] = []
         self._speak: JournalFile | None = None
         self._listen: JournalFile | None = None
         self._over = False
@@ -151,6 +163,23 @@ class Capture:
         self._takes.append(take)
         self._set_wake()
         return take
+
+    @property
+    def watchers(self) -> tuple[Watcher, ...]:
+        """Whoever watches now."""
+        return tuple(self._watchers)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Let somebody hear what is heard, until `unwatch` or the end of the leg."""
+        self._watchers.append(watcher)
+        self._set_wake()
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Let somebody hear no more."""
+        if watcher in self._watchers:
+            self._watchers.remove(watcher)
+            if not self._over:
+                self._set_wake()
 
     def finish(self, take: Take) -> Awaitable[None]:
         """Let go of a take that stopped; done when all of it is in the journal's files."""
@@ -233,6 +262,8 @@ class Capture:
             for take in self._takes:
                 take.hear(self._leg, placed, end)
                 take.end(reason, end)
+            for watcher in self.watchers:
+                watcher.hear(self._leg, placed, end)
             self._leg.keep_up()
         finally:
             self._over = True
@@ -245,16 +276,18 @@ class Capture:
         """Offer a key to every take, and to whoever collects keys."""
         for take in self._takes:
             take.press(digit, position)
-        if self.keys is not None:
-            self.keys(digit, position)
+        for listen in tuple(self.key_listeners):
+            listen(digit, position)
 
     def on_advance(self) -> None:
-        """Move every take on, and the journal from time to time."""
-        if not self._takes or self._over:
+        """Move every take on, the journal from time to time, and whoever watches."""
+        if self._over or not (self._takes or self._watchers):
             return
         _, final, decided = self._leg.marks()
         for take in self._takes:
             take.hear(self._leg, final, decided)
+        for watcher in self.watchers:
+            watcher.hear(self._leg, final, decided)
         self._set_wake()
 
     async def close(self) -> None:
@@ -284,7 +317,8 @@ class Capture:
             self._kept = False
 
     def _set_wake(self) -> None:
-        self._leg.wake = min((take.wake for take in self._takes), default=_NEVER)
+        listening: Iterable[Take | Watcher] = (*self._takes, *self._watchers)
+        self._leg.wake = min((one.wake for one in listening), default=_NEVER)
 
     async def _flushed_to_disk(self) -> None:
         files = [file for file in (self._speak, self._listen) if file is not None]

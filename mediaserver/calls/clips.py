@@ -1,10 +1,13 @@
-"""What `play` names, as samples: files, addresses, `silence:` and `ring:` (contract A8)."""
+"""What `play` names, as samples: files, addresses, speech, `silence:` and `ring:` (contract A8)."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..audio.tones import ring, silence
 from ..errors import PeerError
-from .ports import Fetcher
+from ..swml.actions import FileAudio, Ringing, Silence, Source, Speech, WebAudio
+from .ports import Fetcher, SpeechEngine
 
 MAX_CLIP_BYTES: Final = 64 << 20
 """Bytes of a file that is fetched to be played."""
@@ -21,42 +25,64 @@ MAX_CLIP_BYTES: Final = 64 << 20
 FETCH_TIMEOUT: Final = 15.0
 """Seconds in which it must have arrived."""
 
-MAX_SILENCE: Final = 3600.0
-"""Seconds of `silence:` in one clip."""
-
 CACHED: Final = 64
 """Files kept decoded; the least recently played makes room."""
 
+SILENCE: Final = 12.0
+"""Seconds of silence that all share; whole packets, however long these are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Samples that are played over and over, until `length` of them have been."""
+
+    samples: NDArray[np.int16]
+    length: float
+    """Samples in all; infinite: until somebody stops it."""
+
 
 class Clips:
-    """Turns what a document asks to be played into samples; decoded files are kept for a while."""
+    """Turns what is to be played into samples; decoded files are kept for a while."""
 
-    def __init__(self, fetcher: Fetcher, own_file: Callable[[str], Path | None]) -> None:
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        own_file: Callable[[str], Path | None],
+        speech: SpeechEngine | None = None,
+    ) -> None:
         """`own_file` returns the path behind a download address of this very server, or None."""
         self._fetcher = fetcher
         self._own_file = own_file
+        self._speech = speech
         self._files: dict[tuple[str, int], tuple[tuple[int, int], NDArray[np.int16]]] = {}
         self._lock = threading.Lock()
         """Held while `_files` is looked into: files are decoded on several threads at once."""
 
-    async def load(self, source: str, rate: int) -> NDArray[np.int16]:
-        """Return the samples of `source` at `rate`; PeerError with a sentence if there are none."""
-        kind, _, rest = source.partition(":")
-        if kind == "silence":
-            return silence(_seconds(rest, source), rate)
-        if kind == "ring":
-            duration, _, country = rest.rpartition(":")
-            seconds = _seconds(duration, source) if duration.strip() else None
-            return ring(country.strip().lower(), seconds, rate)
-        if source.startswith(("http://", "https://")):
-            own = await asyncio.to_thread(self._own_file, source)
-            if own is None:
-                fetched = await self._fetcher.get(
-                    source, max_bytes=MAX_CLIP_BYTES, timeout=FETCH_TIMEOUT
-                )
-                return await asyncio.to_thread(_decode, fetched.body, rate)
-            source = str(own)
-        return await asyncio.to_thread(self._from_file, source, rate)
+    async def load(self, source: Source, rate: int) -> Clip:
+        """Return a source at `rate`; PeerError or LocalError with a sentence if that cannot be."""
+        match source:
+            case Silence(seconds):
+                return Clip(_silence(rate), round(seconds * rate))
+            case Ringing(country, seconds):
+                cycle = _ringing(country, rate)
+                if seconds is None:
+                    return Clip(cycle, cycle.size)
+                return Clip(cycle, round(seconds * rate) if math.isfinite(seconds) else seconds)
+            case Speech(text, speaker):
+                if self._speech is None:
+                    raise PeerError(501, "no speech engine is configured")
+                return _once(await self._speech.speak(text, speaker, rate))
+            case WebAudio(url):
+                return _once(await self._from_web(url, rate))
+            case FileAudio(path):
+                return _once(await asyncio.to_thread(self._from_file, path, rate))
+
+    async def _from_web(self, url: str, rate: int) -> NDArray[np.int16]:
+        own = await asyncio.to_thread(self._own_file, url)
+        if own is not None:
+            return await asyncio.to_thread(self._from_file, str(own), rate)
+        fetched = await self._fetcher.get(url, max_bytes=MAX_CLIP_BYTES, timeout=FETCH_TIMEOUT)
+        return await asyncio.to_thread(_decode, fetched.body, rate)
 
     def _from_file(self, name: str, rate: int) -> NDArray[np.int16]:
         try:
@@ -80,9 +106,32 @@ def amplify(samples: NDArray[np.int16], decibels: float) -> NDArray[np.int16]:
     """Return samples louder or softer by `decibels`, cut off at full scale."""
     if decibels == 0:
         return samples
-    louder: NDArray[np.float64] = np.rint(samples * 10 ** (decibels / 20))
-    clipped: NDArray[np.int16] = np.clip(louder, -32768, 32767).astype(np.int16)
-    return clipped
+    louder: NDArray[np.int16] = _gain(decibels).take(samples.view(np.uint16))
+    return louder
+
+
+@lru_cache(maxsize=32)
+def _gain(decibels: float) -> NDArray[np.int16]:
+    """Return what every sample becomes, by its bits as an unsigned number."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.int16)
+    louder: NDArray[np.float64] = np.rint(every * 10 ** (decibels / 20))
+    table: NDArray[np.int16] = np.clip(louder, -32768, 32767).astype(np.int16)
+    return table
+
+
+@lru_cache(maxsize=4)
+def _silence(rate: int) -> NDArray[np.int16]:
+    return silence(SILENCE, rate)
+
+
+@lru_cache(maxsize=64)
+def _ringing(country: str, rate: int) -> NDArray[np.int16]:
+    """Return one cycle of a country's ringing tone. All calls share it, and its encodings."""
+    return ring(country, None, rate)
+
+
+def _once(samples: NDArray[np.int16]) -> Clip:
+    return Clip(samples, samples.size)
 
 
 def _decode(source: Path | bytes, rate: int) -> NDArray[np.int16]:
@@ -90,13 +139,3 @@ def _decode(source: Path | bytes, rate: int) -> NDArray[np.int16]:
     from ..audio.clip import decode_clip
 
     return decode_clip(source, rate)
-
-
-def _seconds(text: str, source: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise PeerError(400, f"{source}: the duration must be a number of seconds") from None
-    if not 0 <= seconds <= MAX_SILENCE:
-        raise PeerError(400, f"{source}: the duration must be 0 to {MAX_SILENCE:g} seconds")
-    return seconds

@@ -1,4 +1,4 @@
-"""Collecting digits: how many, how long they may take, and what ends them (contract A8 `prompt`).
+"""Collecting digits: how many, how long they may take, and what ends them (contracts A4, A8).
 
 Time is given in seconds of whatever clock the owner has. The owner passes keys on, says when the
 prompt is over, and asks again when `due` has come.
@@ -53,6 +53,11 @@ class Collection:
     def begun(self) -> bool:
         """Whether a key was pressed."""
         return bool(self._digits) or self.result is not None
+
+    @property
+    def present(self) -> Collected:
+        """The digits so far."""
+        return Collected(Outcome.DIGITS, self._digits)
 
     @property
     def due(self) -> float | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import PeerError
 from ..sip.address import Address
 from ..sip.message import Request
 from ..sip.uri import SipUri
 from .services import Identity
+
+if TYPE_CHECKING:
+    from .outbound import OutboundCall
 
 _TOLD_HEADERS: Final = 64
 """Header fields of the INVITE that are passed on."""
@@ -35,6 +38,33 @@ def describe_call(call_id: str, request: Request, identity: Identity) -> dict[st
         "project_id": identity.project_id,
         "space_id": identity.space_id,
     }
+
+
+def describe_placed(call: OutboundCall) -> dict[str, Any]:
+    """Return the `call` object of a call that we placed."""
+    record, identity = call.resource, call.services.identity
+    described: dict[str, Any] = {
+        "call_id": call.id,
+        "node_id": identity.node_id,
+        "segment_id": call.id,
+        "call_state": call.state.value,
+        "direction": "outbound",
+        "type": "sip",
+        "from": record.from_,
+        "to": record.to,
+        "headers": [{"name": name, "value": value} for name, value in call.order.headers],
+        "project_id": identity.project_id,
+        "space_id": identity.space_id,
+    }
+    if call.session is not None:
+        request = call.session.invite
+        described["sip_data"] = _sip_data(request, _uri(request.from_), _uri(request.to))
+    parent = call.order.parent
+    if parent is not None:
+        related = {"call_id": parent.id, "node_id": identity.node_id}
+        described["parent"] = {"device_type": "sip", **related}
+        described["peer"] = related
+    return described
 
 
 def _sip_data(request: Request, caller: SipUri | None, callee: SipUri | None) -> dict[str, Any]:

@@ -35,6 +35,10 @@ class Ending:
         self._cause.set_result(cause)
         return True
 
+    async def wait(self) -> None:
+        """Wait until the call is over."""
+        await asyncio.wait({self._cause})
+
     async def unless_over(self, step: Awaitable[T]) -> T:
         """Wait for `step`; CallOver if the call ends first, and then the step is cancelled.
 
@@ -53,3 +57,5 @@ class Ending:
         finally:
             if not task.done():
                 task.cancel()
+            elif not task.cancelled():
+                task.exception()  # is looked at, also where whoever waited was cancelled meanwhile

@@ -65,6 +65,14 @@ class Negotiation:
         self._check_reachable(session)
         self._leg.connect(session, self._signalling_host)
 
+    def preview(self, answer: bytes) -> None:
+        """Take what a provisional response answers: what is heard until the final one comes."""
+        if self._offered is None:
+            return
+        session = read_answer(self._offered, SessionDescription.parse(answer), self._local)
+        self._check_reachable(session)
+        self._leg.connect(session, self._signalling_host)
+
     def offer(self) -> bytes:
         """Return an offer of ours, for a call we make."""
         return self.respond(b"")

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..addresses import Network
+from ..audio.live_codec import LiveCodec
 from ..recording.announcement import Announcement
 from ..recording.rendering import Rendered, RenderJob
 from ..recording.resource import Direction, Recording
 from ..sdp.negotiation import AudioSession
+from ..sip.digest import Credentials
 from ..sip.hop import Hop
 from ..sip.session import Session
 from ..sip.uri import SipUri
+from ..swml.actions import Speaker
 from .resource import CallRecord
 
 
@@ -54,6 +58,36 @@ class LegStatistics:
     """By how much the far end's clock is faster than ours; None: not known yet."""
 
 
+class LiveFrame(NamedTuple):
+    """A stretch of live audio."""
+
+    number: int
+    """Counts from 0; where numbers are left out, frames were dropped."""
+    samples: NDArray[np.int16]
+    """Shape (tracks, samples)."""
+
+
+class LiveAudio(Protocol):
+    """What is said and heard on a leg, as it comes: frames that follow one another without a gap.
+
+    A little late, always by about the same time; silence where nothing came. Whoever takes them
+    too slowly misses the oldest.
+    """
+
+    rate: int
+    """Hz."""
+    frame: int
+    """Samples in a frame."""
+    dropped: int
+    """Frames that nobody took in time."""
+
+    def take(self) -> Awaitable[LiveFrame | None]:
+        """Return the next frame; None when the leg is closed, or this, and nothing is left."""
+
+    def close(self) -> None:
+        """Want no more."""
+
+
 class LegListener(Protocol):
     """Whoever wants to hear what happens on a media leg; called from the media tick."""
 
@@ -64,25 +98,14 @@ class LegListener(Protocol):
         """The leg's line went on to where the listener wanted to be told, or further."""
 
 
-class MediaLeg(Protocol):
-    """One RTP endpoint and its line (see `rtp.timeline`). Positions are samples on that line."""
+class Line(Protocol):
+    """Audio as it comes, on a line of samples (see `rtp.timeline`), that can be recorded."""
 
     id: str
     rate: int
     listener: LegListener | None
     wake: int
     """Position of `decided` at which the listener is told that the line went on."""
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port to name in SDP."""
-
-    @property
-    def session(self) -> AudioSession | None:
-        """What was negotiated last."""
-
-    def connect(self, session: AudioSession, signalling_host: str) -> None:
-        """Begin, or go on, with what was negotiated; packets are taken from its addresses."""
 
     def now(self) -> int:
         """Return the line's present position: where what arrives now is placed."""
@@ -108,20 +131,76 @@ class MediaLeg(Protocol):
     def keep_no_more(self) -> None:
         """Write nothing more to the journals."""
 
-    def play(self, samples: NDArray[np.int16]) -> Awaitable[None]:
-        """Send samples at the leg's rate; done when the last one was sent or `stop_playing`."""
+    def statistics(self) -> LegStatistics:
+        """Return the counts so far."""
+
+
+class MediaLeg(Line, Protocol):
+    """One RTP endpoint and its line. Positions are samples on that line."""
+
+    @property
+    def heard_at(self) -> float | None:
+        """Monotonic seconds at which RTP or RTCP last came from the far end; None: nothing has."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to name in SDP."""
+
+    @property
+    def session(self) -> AudioSession | None:
+        """What was negotiated last."""
+
+    def connect(self, session: AudioSession, signalling_host: str) -> None:
+        """Begin, or go on, with what was negotiated; packets are taken from its addresses."""
+
+    def play(self, samples: NDArray[np.int16]) -> Awaitable[int]:
+        """Send samples at the leg's rate; return how many of them were sent.
+
+        Fewer than there are if `stop_playing` or another `play` comes, or the leg is closed.
+        """
 
     def stop_playing(self) -> None:
         """Send no more of what is playing."""
 
+    def tap(self, direction: Direction, ptime: int, *, apart: bool = False) -> LiveAudio:
+        """Return what is said and heard from now on, in frames of `ptime` milliseconds.
+
+        One track; BOTH sides are mixed, or, `apart`, two tracks: what is said, what is heard.
+        """
+
     def send_digits(self, digits: str) -> Awaitable[None]:
         """Send DTMF; done when the last digit is over."""
 
-    def statistics(self) -> LegStatistics:
-        """Return the counts so far."""
-
     def close(self) -> None:
         """Give the ports back."""
+
+
+class Mix(Protocol):
+    """Legs whose parties all hear each other: each the sum of what the others say."""
+
+    on_hold: Callable[[MediaLeg, bool], None] | None
+    """Is told, from the media tick, that a member's party holds the call, or is back."""
+
+    def add(self, leg: MediaLeg, *, muted: bool = False) -> None:
+        """Let a leg's party hear and be heard from now on; a leg joined to another parts first."""
+
+    def remove(self, leg: MediaLeg) -> None:
+        """Take a leg out; nothing if it is no member. Closing a leg does that too."""
+
+    def mute(self, leg: MediaLeg, *, muted: bool) -> None:
+        """Let a member be heard by nobody, or again; it hears as before."""
+
+    def coach(self, leg: MediaLeg, other: MediaLeg | None) -> None:
+        """Let a member be heard by one other member alone; None: by all."""
+
+    def play(self, samples: NDArray[np.int16]) -> None:
+        """Let all members hear samples from now on, beside what is said and played already."""
+
+    def line(self) -> Line:
+        """Return the line of all that is said and played in the mix, to be recorded."""
+
+    def close(self) -> None:
+        """Remove every member; the line ends."""
 
 
 class MediaEngine(Protocol):
@@ -129,6 +208,19 @@ class MediaEngine(Protocol):
 
     def open_leg(self) -> MediaLeg:
         """Return a new leg with ports of its own; LocalError when there are none left."""
+
+    def join(self, one: MediaLeg, other: MediaLeg) -> None:
+        """Let the party of each of two legs of this engine hear the other's, until they part.
+
+        At any time: what is not negotiated yet is passed on once it is, and a re-negotiation
+        changes nothing about it. A leg that was joined to another parts from that first.
+        """
+
+    def part(self, leg: MediaLeg) -> None:
+        """Join a leg to none any more; closing a leg does that too."""
+
+    def open_mix(self) -> Mix:
+        """Return a new mix of legs of this engine, without members."""
 
 
 class JournalFile(Protocol):
@@ -181,6 +273,16 @@ class Renderer(Protocol):
         """Return the finished file; LocalError when it cannot be made."""
 
 
+class SpeechEngine(Protocol):
+    """Reads texts out."""
+
+    def speak(self, text: str, speaker: Speaker, rate: int) -> Awaitable[NDArray[np.int16]]:
+        """Return a text as samples at `rate`; PeerError, LocalError with a sentence if it cannot.
+
+        The samples are shared by all who want the same, and not to be changed.
+        """
+
+
 class RecordingStore(Protocol):
     """Keeps recordings, and in the same transaction what is to be said about them."""
 
@@ -223,6 +325,10 @@ class Fetched(Protocol):
     def content_type(self) -> str | None:
         """The media type, without parameters."""
 
+    @property
+    def charset(self) -> str | None:
+        """How the body is written as octets, if it was said."""
+
 
 class Fetcher(Protocol):
     """Fetches over HTTP what the operator allows to be fetched."""
@@ -230,8 +336,20 @@ class Fetcher(Protocol):
     def get(self, url: str, *, max_bytes: int, timeout: float) -> Awaitable[Fetched]:
         """Return what is at `url`; PeerError with a sentence when it cannot be had."""
 
-    def post(self, url: str, *, body: bytes, max_bytes: int, timeout: float) -> Awaitable[Fetched]:
-        """Send a signed JSON body and return the answer; PeerError as for `get`."""
+    def ask(
+        self,
+        url: str,
+        *,
+        body: bytes | None,
+        max_bytes: int,
+        timeout: float,
+        allow: tuple[Network, ...] | None = None,
+    ) -> Awaitable[Fetched]:
+        """Return the answer to a signed POST of a JSON body, or to a signed GET if that is None.
+
+        `allow` are networks that may be reached besides public addresses; None: those that all
+        fetches may. PeerError as for `get`.
+        """
 
 
 class Answered(Protocol):
@@ -266,6 +384,75 @@ class Requester(Protocol):
         """Return the answer; PeerError with a sentence when there is none to be had."""
 
 
+class RtpOutput(Protocol):
+    """A stream of RTP to somebody who listens along."""
+
+    source: tuple[str, int]
+    """The address it comes from."""
+
+    def send(self, number: int, samples: NDArray[np.int16]) -> None:
+        """Send a frame, shape (n,), at 8 kHz; never waits. Its time follows from its number."""
+
+    def close(self) -> None:
+        """Send no more."""
+
+
+class RtpOutputs(Protocol):
+    """Opens streams of RTP."""
+
+    def open(self, host: str, port: int, codec: LiveCodec) -> RtpOutput:
+        """Return a stream to an address, a frame a packet.
+
+        PeerError with a sentence when it is none that may be sent to; LocalError when there is no
+        socket left.
+        """
+
+
+class WebSocket(Protocol):
+    """A WebSocket of ours to a server."""
+
+    def send(self, message: str | bytes) -> Awaitable[None]:
+        """Send a message when those before are on their way; PeerError when it cannot be."""
+
+    def receive(self) -> Awaitable[str | bytes | None]:
+        """Return the next message; None when the other side has said goodbye.
+
+        PeerError when the connection is lost.
+        """
+
+    def close(self) -> Awaitable[None]:
+        """Say goodbye, and wait a moment for the answer."""
+
+
+class WebSockets(Protocol):
+    """Connects to WebSocket servers that the operator allows."""
+
+    def connect(
+        self, url: str, *, headers: Mapping[str, str], timeout: float, secure: bool
+    ) -> Awaitable[WebSocket]:
+        """Return a connection; PeerError with a sentence when there is none to be had.
+
+        With `secure` a `ws:` URL is taken only if its host is in `outbound.allow`.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """What the INVITE of a call of ours says."""
+
+    from_: str
+    """A header value without a tag, as `"Name" <sip:a@b>`."""
+    to: str | None = None
+    """Likewise; None: the target."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """More header fields, each fit by `sip.extra_headers.check`."""
+    credentials: Credentials | None = None
+    """For challenges of the destination, and of nobody else."""
+    offer: Callable[[Hop], bytes]
+    """Makes its SDP once it is known where it goes, and again for each other hop that has to be
+    tried; b"" to be given an offer."""
+
+
 class Signalling(Protocol):
     """What a call asks of SIP; every command is carried out at once."""
 
@@ -289,9 +476,32 @@ class Signalling(Protocol):
         """End a call in whichever way fits its state."""
 
     def invite(
-        self, target: SipUri, from_: str, offer: Callable[[Hop], bytes]
+        self, target: SipUri, invitation: Invitation, began: Callable[[Session], None]
     ) -> Awaitable[Session]:
-        """Place a call; `offer` makes its SDP once it is known where it goes.
+        """Place a call where `target` is best reached.
 
-        LocalError when the target cannot be resolved or reached.
+        `began` is given its session before any event about it can be reported. LocalError when the
+        target cannot be resolved, or the invitation not be written; `began` is not called then.
+        """
+
+    def acknowledge(self, session: Session, body: bytes) -> None:
+        """Send our answer to the offer in their 2xx."""
+
+    def reinvite(self, session: Session, body: bytes) -> None:
+        """Offer a change of an established call; b"" to be given an offer."""
+
+    def info(self, session: Session, content_type: str, body: bytes) -> None:
+        """Send an INFO; whether the peer takes them is `session.allows("INFO")`."""
+
+    def refer(
+        self,
+        session: Session,
+        to: str,
+        *,
+        headers: tuple[tuple[str, str], ...] = (),
+        credentials: Credentials | None = None,
+    ) -> None:
+        """Ask the peer of an established call to call `to`, the value of a Refer-To.
+
+        `ReferAnswered` and `ReferProgressed` follow. LocalError when it cannot be written.
         """

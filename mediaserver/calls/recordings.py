@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from ..errors import ConflictError, LocalError
 from ..recording.announcement import Envelope
 from ..recording.resource import Recording, Span
 from .capture import Capture
 from .ending import CallOver, Ending
-from .ports import MediaLeg
 from .recording import ActiveRecording, RecordingOrder, Studio
 
 MAX_RECORDINGS: Final = 16
@@ -78,15 +75,15 @@ class CallRecordings:
 
     def cue(
         self,
-        media: MediaLeg,
-        tone: NDArray[np.int16],
+        tone: Callable[[], Awaitable[None]],
         capture: Capture,
         order: RecordingOrder,
         spawn: Spawn,
     ) -> None:
         """Play a tone and then begin; the order's control id is taken from now on.
 
-        Should the call end meanwhile, nothing is recorded.
+        `tone` returns when it has been heard. Should the call end meanwhile, which raises CallOver,
+        nothing is recorded.
         """
         control_id = order.control_id
         assert control_id is not None
@@ -95,7 +92,7 @@ class CallRecordings:
         async def play_and_begin() -> ActiveRecording | None:
             try:
                 try:
-                    await self._ending.unless_over(media.play(tone))
+                    await tone()
                 finally:
                     del self.cued[control_id]
                 return self.begin(capture, order, spawn)[0]

@@ -9,23 +9,34 @@ from typing import Final
 
 import structlog
 
-from ..errors import PeerError
+from ..errors import LocalError, PeerError
 from ..recording.resource import Span
 from ..sip.events import (
+    Answered,
     Cancelled,
     Ended,
     Established,
     Event,
     InfoReceived,
     Invited,
+    Progressed,
+    ReferAnswered,
+    ReferProgressed,
+    Refused,
     ReinviteAcknowledged,
     Reinvited,
 )
 from ..sip.uri import SipUri
 from .admission import RETRY_AFTER, Admission
 from .call import Call
+from .document_source import DocumentSource
+from .exchange import DialOrder
+from .inbound import InboundCall
+from .outbound import OutboundCall
 from .recording import DEFAULT_POLICY, RecordingPolicy
+from .resource import CallRecord
 from .services import Services
+from .source import Source
 
 LAST_WORK: Final = 20.0
 """Seconds that the recordings of ended calls are given to be finished at shutdown."""
@@ -37,13 +48,16 @@ log = structlog.get_logger(__name__)
 class Route:
     """Which document a call gets, and who hears of faults in it."""
 
-    swml: str
+    document: DocumentSource
     status_url: str | None = None
     recording: RecordingPolicy = DEFAULT_POLICY
 
 
 class Registry:
-    """Makes a `Call` of every INVITE that is let in, and passes events on to it."""
+    """Makes a call of every INVITE that is let in, places others, passes events on to them.
+
+    See `Exchange` for what calls ask of it.
+    """
 
     def __init__(
         self, services: Services, route: Callable[[str, str], Route | None], admission: Admission
@@ -53,6 +67,9 @@ class Registry:
         self._route = route
         self._admission = admission
         self._calls: dict[str, Call] = {}
+        """By their own ids."""
+        self._sessions: dict[str, Call] = {}
+        """By the ids of their sessions."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -67,7 +84,11 @@ class Registry:
 
     def find(self, call_id: str) -> Call | None:
         """Return the call of an id, while it is up."""
-        return next((call for call in self._calls.values() if call.id == call_id), None)
+        return self._calls.get(call_id)
+
+    def records(self) -> list[CallRecord]:
+        """Return what is known of the calls there are."""
+        return [call.resource for call in self._calls.values()]
 
     def journals_in_use(self) -> dict[str, list[Span]]:
         """Return the journals of the calls there are, each with what of it is not yet settled."""
@@ -96,22 +117,12 @@ class Registry:
         if isinstance(event, Invited):
             self._invited(event)
             return
-        call = self._calls.get(event.session.id)
+        call = self._sessions.get(event.session.id)
         if call is None:
             if isinstance(event, Reinvited):
                 self._services.signalling.reject(event.session, 481)
             return
-        match event:
-            case Established() | ReinviteAcknowledged():
-                call.acknowledged(event)
-            case Reinvited():
-                call.renegotiate(event)
-            case InfoReceived():
-                call.info(event)
-            case Cancelled():
-                call.over("cancel")
-            case Ended():
-                call.over(event.cause.value)
+        _pass_on(call, event)
 
     async def drain(self, grace: float) -> None:
         """Let no call in any more; wait `grace` seconds for the calls there are, then end them."""
@@ -148,25 +159,72 @@ class Registry:
             signalling.reject(event.session, 404)
             return
         try:
-            call = Call(self._services, event.session, event.request, route.recording)
+            source = Source(route.document, route.status_url)
+            call = InboundCall(
+                self._services, self, event.session, event.request, source, route.recording
+            )
         except Exception:
             signalling.reject(event.session, 500)
             raise
         self._admission.admitted(now)
+        self.began(call)
+        self._run(call)
+
+    def place(self, order: DialOrder, script: Source | None = None) -> OutboundCall:
+        """See `Exchange.place`."""
+        now = self._services.clock.monotonic()
+        if self.refusal(now) is not None:
+            raise LocalError("this server takes on no more calls now")
+        call = OutboundCall(self._services, self, order, script)
+        self._admission.admitted(now)
+        self._run(call)
+        return call
+
+    def began(self, call: Call) -> None:
+        """See `Exchange.began`."""
+        assert call.session is not None
+        self._sessions[call.session.id] = call
+
+    def _run(self, call: Call) -> None:
         self.total += 1
-        self._calls[event.session.id] = call
-        task = asyncio.create_task(call.run(route.swml, route.status_url))
+        self._calls[call.id] = call
+        task = asyncio.create_task(call.run())
         self._tasks.add(task)
         self._empty.clear()
-        task.add_done_callback(lambda done: self._done(done, event.session.id))
+        task.add_done_callback(lambda done: self._done(done, call))
 
-    def _done(self, task: asyncio.Task[None], session_id: str) -> None:
+    def _done(self, task: asyncio.Task[None], call: Call) -> None:
         self._tasks.discard(task)
-        self._calls.pop(session_id, None)
+        self._calls.pop(call.id, None)
+        if call.session is not None:
+            self._sessions.pop(call.session.id, None)
         if not self._tasks:
             self._empty.set()
         if not task.cancelled() and task.exception() is not None:
             log.error("call task failed", exc_info=task.exception())
+
+
+def _pass_on(call: Call, event: Event) -> None:
+    """Tell a call what happened to its session."""
+    match event:
+        case Established() | ReinviteAcknowledged():
+            call.acknowledged(event)
+        case Reinvited():
+            call.renegotiate(event)
+        case InfoReceived():
+            call.info(event)
+        case ReferAnswered() | ReferProgressed():
+            call.referred(event)
+        case Progressed() if isinstance(call, OutboundCall):
+            call.progressed(event)
+        case Answered() if isinstance(call, OutboundCall):
+            call.was_answered(event)
+        case Refused() if isinstance(call, OutboundCall):
+            call.refused(event)
+        case Cancelled():
+            call.over("cancel")
+        case Ended():
+            call.over(event.cause.value)
 
 
 def _user(uri: str) -> str:

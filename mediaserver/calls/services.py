@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..clock import Clock
 from .clips import Clips
+from .conference import Conferences
+from .dialing import TrunkFinder
 from .documents import Documents
-from .ports import CallStore, Journals, MediaEngine, Outbox, Requester, Signalling
+from .ports import (
+    CallStore,
+    Journals,
+    MediaEngine,
+    Outbox,
+    Requester,
+    RtpOutputs,
+    Signalling,
+    WebSockets,
+)
 from .recording import Studio
 from .scripts import ScriptThread
+from .silence import Patience
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +46,15 @@ class Services:
     documents: Documents
     scripts: ScriptThread
     requester: Requester
+    rtp_outputs: RtpOutputs
+    web_sockets: WebSockets
     clips: Clips
     clock: Clock
     identity: Identity
+    trunk_for: TrunkFinder
+    """Where numbers are called."""
     max_recording: float
     """Seconds after which any recording ends, whatever its document says."""
+    patience: Patience = field(default_factory=Patience)
+    """How long nothing may come from a far end."""
+    conferences: Conferences = field(default_factory=Conferences)

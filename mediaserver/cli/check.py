@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,8 @@ def check_config(
     print(f"  recordings in {settings.data_dir}")
     for route in settings.routes:
         print(f"  calls to {route.to} from {route.from_}: {route.swml}")
+    for trunk in settings.trunks:
+        print(f"  calls to numbers {trunk.numbers}: {trunk.uri}")
     if not settings.routes:
         print("  no routes: every call will be answered 404")
     if not settings.api_keys:
@@ -38,15 +41,22 @@ def check_config(
 
 def _check_documents(settings: Config) -> None:
     problems: list[tuple[str, str]] = []
-    for number, route in enumerate(settings.routes):
-        if route.is_url:
-            continue
+    for key, path in _documents(settings):
         try:
-            load_document(Path(route.swml).read_bytes(), allow_files=True)
+            load_document(path.read_bytes(), allow_files=True)
         except OSError as error:
-            problems.append((f"routes[{number}].swml", f"{route.swml}: {error.strerror}"))
+            problems.append((key, f"{path}: {error.strerror}"))
         except ScriptError as error:
-            problems.append((f"routes[{number}].swml", f"{route.swml}: {error}"))
+            problems.append((key, f"{path}: {error}"))
     if problems:
         (key, problem), *rest = problems
         raise ConfigError(key, "\n".join([problem, *(f"{k}: {p}" for k, p in rest)]))
+
+
+def _documents(settings: Config) -> Iterator[tuple[str, Path]]:
+    """Yield each document that is a file, after its key."""
+    for number, route in enumerate(settings.routes):
+        if not route.is_url:
+            yield f"routes[{number}].swml", Path(route.swml)
+        if route.apology is not None:
+            yield f"routes[{number}].on_failure", route.apology

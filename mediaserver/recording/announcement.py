@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlencode
 
 from .resource import Recording
 from .states import State
@@ -20,6 +21,8 @@ class Kind(StrEnum):
 
     STATUS = "status"
     """A state, to SignalWire's `status_url` (contract A2)."""
+    QUERY = "query"
+    """The same, to one that asks for a GET: what is said is in the query."""
     READY = "ready"
     """RECORDING_READY, to Enfonica's `readyUri` (contract B6)."""
 
@@ -62,6 +65,26 @@ class Envelope:
             "params": params,
         }
         return json.dumps(event, separators=(",", ":")).encode()
+
+    def ask(self, event_type: str, params: dict[str, Any], at: int, url: str) -> str:
+        """Return `url` with an event in its query, for a GET: params beside the rest, flat.
+
+        What is no text or number is written as JSON.
+        """
+        event = {
+            "event_type": event_type,
+            "event_channel": f"swml:{self.session_id}",
+            "timestamp": at / 1e6,
+            "project_id": self.project_id,
+            "space_id": self.space_id,
+            **params,
+        }
+        fields = {
+            name: value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+            for name, value in event.items()
+        }
+        address = url.partition("#")[0]
+        return f"{address}{'&' if '?' in address else '?'}{urlencode(fields)}"
 
 
 def record_params(recording: Recording, node_id: str, url: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from sqlalchemy import (
     false,
 )
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The migration that these tables are the outcome of; a database that names another is migrated."""
 
 
@@ -152,6 +152,16 @@ calls = Table(
     _whole("answered_at", nullable=True),
     _whole("ended_at", nullable=True),
     Column("end_reason", PeerText),
+    Column("parent_id", String(64)),
+)
+# The list of a project, newest first, read straight off its index.
+Index("calls_of_project", calls.c.project_id, calls.c.created_at.desc(), calls.c.id.desc())
+# What a restart finds to be over, without reading what is known to be.
+Index(
+    "calls_not_ended",
+    calls.c.id,
+    sqlite_where=calls.c.ended_at.is_(None),
+    postgresql_where=calls.c.ended_at.is_(None),
 )
 
 outbox = Table(

@@ -20,7 +20,8 @@ GET: Final = "voice.recordings.get"
 DELETE: Final = "voice.recordings.delete"
 RENDER: Final = "voice.recordings.render"
 CONTROL: Final = "voice.calls.control"
-PERMISSIONS: Final = frozenset({LIST, GET, DELETE, RENDER, CONTROL})
+READ: Final = "voice.calls.read"
+PERMISSIONS: Final = frozenset({LIST, GET, DELETE, RENDER, CONTROL, READ})
 """What a key can be allowed to do; a key given as a bare string may do all of it."""
 
 MAX_CREDENTIALS: Final = 4096

@@ -13,8 +13,8 @@ from .errors import ApiError
 PATIENCE: Final = 15.0
 """Seconds in which the whole body must come."""
 
-MAX_DEPTH: Final = 16
-"""Objects and lists in one another; a command has four."""
+MAX_DEPTH: Final = 36
+"""Objects and lists in one another; a command has four around the document it may have in it."""
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:

@@ -257,6 +257,7 @@ class Delivery:
                 lambda hop: manner.headers(announcement, hop, at),
                 self._timeout,
                 manner.redirects,
+                method=manner.method,
             )
         except FetchFailed as error:
             return error

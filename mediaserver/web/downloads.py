@@ -87,8 +87,9 @@ class DownloadRoutes:
         if "signature" not in query and "expires" not in query:
             self._keys.require(request, GET)
             return
-        link = read_query(request, _LINK)
-        if not self._links.opens(
+        link = dict(query)
+        whole = len(link) == len(query) and not set(link).difference(_LINK)
+        if not whole or not self._links.opens(
             request.match_info["recording"], *(link.get(part, "") for part in _LINK)
         ):
             raise ApiError(403, "the link has expired or was altered")

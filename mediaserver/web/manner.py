@@ -34,6 +34,7 @@ class Manner:
 
     headers: Headers
     schedule: Schedule
+    method: str = "POST"
     redirects: int = 0
     """Hops that are followed."""
     heeds: bool = True
@@ -55,6 +56,19 @@ def status_manner(signer: Signer, schedule: Schedule) -> Manner:
         }
 
     return Manner(headers, schedule)
+
+
+def query_manner(signer: Signer, schedule: Schedule) -> Manner:
+    """Return how a state is told to a `status_url` that asks for a GET: there is no body."""
+
+    def headers(announcement: Announcement, target: Target, at: int) -> dict[str, str]:
+        return {
+            **_delivery_headers(announcement),
+            **signer.request_headers(str(target), b""),
+            **signer.webhook_headers(delivery_id(announcement), at, b""),
+        }
+
+    return Manner(headers, schedule, method="GET")
 
 
 def ready_manner(signer: EnfonicaSigner) -> Manner:

@@ -1,35 +1,24 @@
-"""The HTTP server: which path is answered by whom, who may ask, and the socket it listens on."""
+"""The HTTP server: the application with all its routes, and the socket it listens on."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import socket
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 import structlog
 from aiohttp import web
 
-from mediaserver.clock import Clock
 from mediaserver.errors import LocalError
 
-from .auth import CONTROL, DELETE, GET, LIST, RENDER, Access, ApiKeys, open_to_all
-from .calling import CallControl, CallingRoutes, calling_error
+from .calling import calling_error
 from .connection import MAX_BODY, Connection, Refusal, ServerLimits, keep_deadline
-from .downloads import AudioFiles, DownloadRoutes
-from .erasure import RecordingEraser
 from .errors import SHAPES, Handler, Shape, answer_errors, route_name
-from .growing import GrowingReader
-from .health import HealthCheck, health_handler
-from .links import Links
-from .peaks import PeaksRoutes
-from .recordings import RecordingReader, RecordingRoutes
-from .relay_recordings import PATH as RELAY
-from .relay_recordings import RelayRecordingRoutes, relay_error
-from .renditions import RenditionMaker, RenditionRoutes
+from .relay_recordings import relay_error
+from .routes import Deps, Route, routes
 
 log = structlog.get_logger(__name__)
 
@@ -43,36 +32,6 @@ _SENTENCES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deps:
-    """What the server is built from."""
-
-    project_id: str
-    public_url: str
-    """Begins every URL that is handed out."""
-    signing_key: str
-    """Download links are signed with a key derived from it."""
-    keys: ApiKeys
-    recordings: RecordingReader
-    eraser: RecordingEraser
-    files: AudioFiles
-    growing: GrowingReader
-    renditions: RenditionMaker
-    calls: CallControl
-    health: HealthCheck
-    clock: Clock
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    path: str
-    handler: Handler
-    access: Access
-    """Every route says who may use it; there is no default to forget."""
-    method: str = "GET"
-    """GET answers HEAD, too."""
-
-
 def build_app(deps: Deps) -> web.Application:
     """Return the application with all its routes."""
     app = web.Application(
@@ -81,7 +40,7 @@ def build_app(deps: Deps) -> web.Application:
     shapes: dict[str, Shape] = {"/api/calling/": calling_error, "/api/relay/rest/": relay_error}
     app[SHAPES] = shapes
     app.on_response_prepare.append(_set_headers)
-    for route in _routes(deps):
+    for route in routes(deps):
         for method in {"GET": ("GET", "HEAD")}.get(route.method, (route.method,)):
             app.router.add_route(
                 method,
@@ -92,40 +51,7 @@ def build_app(deps: Deps) -> web.Application:
     return app
 
 
-def _routes(deps: Deps) -> Iterator[_Route]:
-    links = Links(deps.public_url, deps.signing_key, deps.clock)
-    recordings = RecordingRoutes(deps.project_id, deps.recordings, deps.eraser, links, deps.keys)
-    renditions = RenditionRoutes(recordings, deps.renditions)
-    downloads = DownloadRoutes(
-        deps.project_id, deps.recordings, deps.files, deps.growing, links, deps.keys
-    )
-    peaks = PeaksRoutes(deps.project_id, deps.recordings, deps.files, deps.growing)
-    may_list, may_get = deps.keys.demanding(LIST), deps.keys.demanding(GET)
-    may_delete = deps.keys.demanding(DELETE)
-    # The answer holds links, which open what only this permission opens.
-    may_render = deps.keys.demanding(RENDER, GET)
-    project = "/v1beta1/projects/{project}"
-    call = project + "/calls/{call}"
-    yield _Route("/health", health_handler(deps.health), open_to_all)
-    yield _Route(f"{project}/recordings", recordings.list_recordings, may_list)
-    yield _Route(f"{call}/recordings", recordings.list_recordings, may_list)
-    one = f"{call}/recordings/{{recording}}"
-    yield _Route(one, recordings.get_recording, may_get)
-    yield _Route(one, recordings.delete_recording, may_delete, "DELETE")
-    yield _Route(f"{one}:render", renditions.render, may_render, "POST")
-    yield _Route("/api/v1/recordings/{recording}/download", downloads.download, downloads.access)
-    yield _Route("/api/v1/recordings/{recording}/peaks", peaks.peaks, may_get)
-    relay = RelayRecordingRoutes(
-        deps.project_id, deps.public_url, deps.recordings, deps.eraser, deps.keys
-    )
-    yield _Route(RELAY, relay.list_recordings, may_list)
-    yield _Route(RELAY + "/{recording}", relay.get_recording, may_get)
-    yield _Route(RELAY + "/{recording}", relay.delete_recording, may_delete, "DELETE")
-    calling, may_control = CallingRoutes(deps.calls), deps.keys.demanding(CONTROL)
-    yield _Route("/api/calling/calls", calling.command, may_control, "POST")
-
-
-async def _guarded(route: _Route, request: web.Request) -> web.StreamResponse:
+async def _guarded(route: Route, request: web.Request) -> web.StreamResponse:
     route.access(request)
     return await route.handler(request)
 

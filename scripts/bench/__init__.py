@@ -8,7 +8,8 @@ the other. Measured are
   a plain asyncio datagram endpoint a call;
 - `play` and `relay`: legs of the engine that are played a prompt, or relayed in pairs, while what
   their parties say is captured;
-- `churn`: calls that come and go beside others that stand;
+- `bridged`: calls with SIP that the server connects on to somebody else, recorded in stereo;
+- `churn`: calls that come and go beside others that stand; `joining`: such that are connected on;
 - `overload`: three times as many calls as the server takes on;
 - `quiet` and `shelf`: a server without calls, and one that keeps 100,000 recordings.
 

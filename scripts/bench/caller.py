@@ -77,19 +77,19 @@ class Caller:
         self._answered = answered
         self._ended = ended
         self._server = (HOST, server_port)
-        self._rtcp_port = first_audio_port + sockets_of(calls)
+        self.rtcp_port = first_audio_port + sockets_of(calls)
+        """Where the server's RTCP goes; nobody reads it, and the kernel drops what is too much."""
         self._timers: list[tuple[float, int, str, float]] = []
         self._socket = bound(own_port)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        # Where the server's RTCP goes; nobody reads it, and the kernel drops what is too much.
-        self._reports = bound(self._rtcp_port)
+        self._reports = bound(self.rtcp_port)
 
     def invite(self, stream: int, now: float) -> None:
         """Place a call."""
         call = self.calls[stream]
         call.invited_at = now
-        self._send(call.dialog.invite(call.audio_port, self._rtcp_port))
+        self._send(call.dialog.invite(call.audio_port, self.rtcp_port))
         self._set_timer(now + T1, stream, "INVITE", T1)
 
     def hang_up(self, stream: int, now: float) -> None:
@@ -181,7 +181,7 @@ class Caller:
             self._send(call.dialog.bye())
         elif not call.provisional:
             self.retransmitted += 1
-            self._send(call.dialog.invite(call.audio_port, self._rtcp_port))
+            self._send(call.dialog.invite(call.audio_port, self.rtcp_port))
         interval = min(2 * interval, T2)
         self._set_timer(now + interval, stream, method, interval)
 

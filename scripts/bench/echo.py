@@ -36,11 +36,17 @@ _CAPACITY: Final = 2048
 _SIZE: Final = 256
 
 
+Told = Callable[[NDArray[np.int64], NDArray[np.uint8], NDArray[np.float64]], None]
+"""Is given the stream of packets, their 12 + 160 bytes, and when they came, monotonic seconds."""
+
+
 class Ears:
     """Listens for all streams of a run, from `begin` to `heard`."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, told: Told | None = None) -> None:
+        """`told` is given every packet as it comes; none is kept then."""
         count = streams.count
+        self._told = told
         self.packets: NDArray[np.int64] = np.zeros(count, np.int64)
         self.gaps: NDArray[np.int64] = np.zeros(count, np.int64)
         self.disordered = 0
@@ -49,7 +55,7 @@ class Ears:
         self._last: NDArray[np.int64] = np.full(count, -1, np.int64)
         # Pairs, so that both sides are among them, anywhere in the 20 ms that streams lie in.
         pairs = np.random.default_rng(64).permutation(-(-count // 2))[: LISTENED_TO // 2]
-        self._kept_streams = np.isin(np.arange(count) // 2, pairs)
+        self._kept_streams = np.isin(np.arange(count) // 2, pairs) & (told is None)
         self._kept: list[_Piece] = []
         self._descriptors = [sock.fileno() for sock in streams.sockets]
         for sock in streams.sockets:
@@ -107,11 +113,17 @@ class Ears:
         data = incoming.data[: incoming.count]
         sequence = data[:, 2].astype(np.int64) << 8 | data[:, 3]
         self._follow(stream[ours], sequence[ours])
-        rows = np.flatnonzero(ours & self._kept_streams[stream])
+        rows = np.flatnonzero(ours if self._told else ours & self._kept_streams[stream])
         if rows.size:
             arrivals = incoming.arrivals(time.monotonic() - time.time())
-            self._kept.append(_Piece(stream[rows], arrivals[rows], data[rows, : HEADER + FRAME]))
+            keep = self._told or self._keep
+            keep(stream[rows], data[rows, : HEADER + FRAME], arrivals[rows])
         incoming.clear()
+
+    def _keep(
+        self, stream: NDArray[np.int64], data: NDArray[np.uint8], arrival: NDArray[np.float64]
+    ) -> None:
+        self._kept.append(_Piece(stream, arrival, data))
 
     def _follow(self, stream: NDArray[np.int64], sequence: NDArray[np.int64]) -> None:
         """Count packets and look whether each stream's sequence numbers go up by one."""
@@ -214,5 +226,5 @@ def heard(ears: Ears, comparison: Comparison) -> Heard:
         strangers=ears.strangers,
         looked_at=comparison.looked_at,
         wrong=comparison.wrong,
-        delays=comparison.delays,
+        delays=np.array(comparison.delays),
     )

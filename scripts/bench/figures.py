@@ -10,11 +10,11 @@ class Figure:
     """What a load cost: one run."""
 
     load: str
-    """`record`, `play` or `relay`."""
+    """`record`, `stereo`, `play`, `relay` or `bridged`."""
     subject: str
     """`mediaserver`, or a yardstick: `floor`, `asyncio` or `compiled`."""
     calls: int
-    """Calls; under `relay`, pairs of legs."""
+    """Calls; under `relay`, pairs of legs; a bridged call has two."""
     ms_per_call_second: float
     """CPU milliseconds per call and second, render processes not included."""
     render_ms_per_call_second: float = 0.0
@@ -42,9 +42,11 @@ class Figure:
     recorded: Recorded | None = None
     """Under `record`."""
     answer: Answer | None = None
-    """Under `record`."""
+    """Under `record`; under `bridged`, until both parties were connected."""
     relayed: Delay | None = None
-    """Under `relay`."""
+    """Under `relay` and `bridged`."""
+    bridged: Bridged | None = None
+    """Under `bridged`."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,9 +87,23 @@ class Delay:
 
 
 @dataclass(slots=True, kw_only=True)
+class Bridged:
+    """How the two sides of calls fit together."""
+
+    apart_p50_ms: float
+    """How much later the right channel of a recording has what was said at the same time."""
+    apart_least_ms: float
+    apart_most_ms: float
+    heard_p99_ms: float
+    """After the callee's answer, from when on a party heard the other one."""
+
+
+@dataclass(slots=True, kw_only=True)
 class SetUp:
     """Short calls beside calls that stand: one rate."""
 
+    bridged: bool = False
+    """Whether each is connected on."""
     standing: int
     rate: float
     """Calls a second."""
@@ -95,6 +111,8 @@ class SetUp:
     cpu_ms: float
     """CPU milliseconds of the server for one short call, from INVITE to BYE, its two seconds of
     media and its callbacks included; what the standing calls cost is taken off."""
+    media_ms: float = 0.0
+    """What of it the two seconds of media cost, going by what the standing calls do."""
     render_ms: float
     """The same of the render processes."""
     retransmitted: int

@@ -12,14 +12,15 @@ import contextlib
 import gc
 import os
 import time
-from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from .caller import PATIENCE, Caller
+from .caller import PATIENCE
+from .calls import Calls
+from .crossing import Crossing
 from .echo import Comparison, Ears, heard
 from .load import (
     SETTLE,
@@ -68,7 +69,7 @@ class _Timing:
 
 @dataclass(slots=True)
 class _Churning:
-    """A `Churn` in progress: its calls are streams `first` to before `last`."""
+    """A `Churn` in progress: its calls are `first` to before `last`."""
 
     first: int
     last: int
@@ -87,23 +88,18 @@ class Generator:
         self._timing = _Timing()
         self._voice = load_voice()
         self._streams = Streams(self._voice, load.streams, load.stream_first)
-        self._ears = Ears(self._streams) if load.echo != "none" else None
-        self._caller: Caller | None = None
-        self._agenda: deque[tuple[float, bool, int]] = deque()
-        """When, whether to invite (else to hang up), and which call; in order."""
-        self._invited = 0
+        self._crossing: Crossing | None = None
+        if load.echo == "bridge":
+            self._crossing = Crossing(self._streams, self._voice)
+        self._ears: Ears | None = None
+        if load.echo != "none":
+            self._ears = Ears(self._streams, self._crossing.take if self._crossing else None)
+        self._calls: Calls | None = None
         self._settled_at: float | None = None
         self._churning: _Churning | None = None
         self._finishing = _NEVER
         if load.sip_port:
-            self._caller = Caller(
-                calls=load.streams,
-                server_port=load.sip_port,
-                own_port=load.caller_port,
-                first_audio_port=load.stream_first,
-                answered=self._answered,
-                ended=self._streams.end,
-            )
+            self._calls = Calls(load, self._streams, self._ears)
 
     def run(self) -> Outcome:
         """Send until all is over."""
@@ -119,8 +115,8 @@ class Generator:
             self._streams.begin(stream, (HOST, port))
             if self._ears is not None:
                 self._ears.expect(stream, port)
-        if self._caller is not None:
-            self._plan(start, load.setup_rate, range(load.standing), _NEVER)
+        if self._calls is not None:
+            self._calls.plan(start, load.setup_rate, range(load.standing))
         turn = 0
         while not self._finished(time.monotonic()):
             due = start + turn * SLOT
@@ -132,23 +128,17 @@ class Generator:
             turn += 1
         return self._outcome(self._listen_on())
 
-    def _answered(self, stream: int, address: tuple[str, int]) -> None:
-        """Let a stream begin, now that it is known where it goes."""
-        self._streams.begin(stream, address)
-        if self._ears is not None:
-            self._ears.expect(stream, address[1])
-
     def close(self) -> None:
         """Close every socket."""
         self._streams.close()
-        if self._caller is not None:
-            self._caller.close()
+        if self._calls is not None:
+            self._calls.close()
 
     def _spare(self, due: float) -> None:
         """Do other work until `due`; a single piece of each when it is already past."""
         while True:
             now = time.monotonic()
-            worked = self._caller is not None and self._signal(self._caller, now)
+            worked = self._calls is not None and self._calls.work(now)
             if self._ears is not None:
                 worked = self._ears.work(now) or worked
             left = due - time.monotonic()
@@ -159,44 +149,24 @@ class Generator:
                     time.sleep(left - _LATEST / 2)
                 return
 
-    def _signal(self, caller: Caller, now: float) -> bool:
-        """Place or end the next call if it is time, else do what the caller has to do."""
-        if not self._agenda or self._agenda[0][0] > now:
-            return caller.work(now)
-        _, invite, stream = self._agenda.popleft()
-        if invite:
-            caller.invite(stream, now)
-            self._invited += 1
-        else:
-            self._streams.end(stream)
-            caller.hang_up(stream, now)
-        return True
-
-    def _plan(self, at: float, rate: float, calls: range, life: float) -> None:
-        """Have calls placed from `at` on, and hung up when they have lasted `life` seconds."""
-        planned = [(at + number / rate, True, call) for number, call in enumerate(calls)]
-        if life < _NEVER:
-            planned += [(begin + life, False, call) for begin, _, call in planned]
-        self._agenda.extend(sorted(planned))
-
     def _obey(self, command: object) -> None:
         """Do what was asked for."""
-        assert self._caller is not None
+        assert self._calls is not None
         now = time.monotonic()
         if isinstance(command, Finish):
             self._finish(now)
         elif isinstance(command, Churn):
-            first = self._invited
-            calls = range(first, first + command.calls)
-            self._plan(now, command.rate, calls, command.life)
+            first = self._calls.invited
+            last = first + command.calls
+            self._calls.plan(now, command.rate, range(first, last), command.life)
             patience = now + command.calls / command.rate + command.life + PATIENCE + 5
-            self._churning = _Churning(first, calls.stop, self._caller.retransmitted, patience)
+            self._churning = _Churning(first, last, self._calls.retransmitted, patience)
 
     def _finish(self, now: float) -> None:
         """Plan the end of every call that stands."""
-        rate = self._load.setup_rate
         self._finishing = now
-        self._agenda.extend((now + call / rate, False, call) for call in range(self._load.standing))
+        if self._calls is not None:
+            self._calls.end(now)
 
     def _note(self, due: float, now: float) -> None:
         """Keep the time of a turn; see whether the steady state begins or ends."""
@@ -210,7 +180,7 @@ class Generator:
             timing.late.append(now - due)
             timing.cpu = time.process_time() - timing.cpu_begin
         elif timing.begin == _NEVER:
-            if self._settled_at is None and self._all_settled():
+            if self._settled_at is None and self._all_settled(now):
                 self._settled_at = now
             if self._settled_at is not None and now >= self._settled_at + SETTLE:
                 timing.begin, timing.end = now, now + self._load.seconds
@@ -222,35 +192,28 @@ class Generator:
 
     def _watch(self, churning: _Churning, late: float, now: float) -> None:
         """Tell how a `Churn` went once all its calls are over."""
-        assert self._caller is not None
+        assert self._calls is not None
         churning.late.append(late)
-        calls = self._caller.calls[churning.first : churning.last]
-        if len(churning.late) % _POLL or not (
-            now > churning.patience or all(call.over for call in calls)
-        ):
+        if len(churning.late) % _POLL:
             return
-        answered = [call.answer_seconds for call in calls if call.answer_seconds is not None]
+        calls = self._calls.of(churning.first, churning.last)
+        if now <= churning.patience and not all(call.over for call in calls):
+            return
         self._churning = None
         self._channel.send(
             Churned(
-                answer_seconds=answered,
+                answer_seconds=self._calls.waits(churning.first, churning.last),
                 failed=sum(call.failure is not None or not call.over for call in calls),
-                retransmitted=self._caller.retransmitted - churning.retransmitted_before,
+                retransmitted=self._calls.retransmitted - churning.retransmitted_before,
                 late_p99=float(np.quantile(churning.late, 0.99)),
             )
         )
 
-    def _all_settled(self) -> bool:
-        standing = self._load.standing
-        return self._caller is None or self._invited == self._caller.settled == standing
+    def _all_settled(self, now: float) -> bool:
+        return self._calls is None or self._calls.settled(now)
 
     def _finished(self, now: float) -> bool:
-        if self._caller is None:
-            return now >= self._finishing
-        if now < self._finishing or self._agenda:
-            return False
-        latest = self._load.standing / self._load.setup_rate + PATIENCE + 5
-        return self._caller.over == self._invited or now > self._finishing + latest
+        return now >= self._finishing if self._calls is None else self._calls.over(now)
 
     def _listen_on(self) -> Heard | None:
         """Hear what is still under way, then compare."""
@@ -262,8 +225,10 @@ class Generator:
             if not ears.work(time.monotonic()):
                 time.sleep(0.005)
         ears.finish()
-        comparison = Comparison()
         steady = self._timing.begin, self._timing.end
+        if self._crossing is not None:
+            return self._crossing.heard(ears, steady)
+        comparison = Comparison()
         for stream, line in ears.kept():
             if load.echo != "partner":
                 packets = line.samples.size // FRAME + 1
@@ -277,22 +242,24 @@ class Generator:
         return heard(ears, comparison)
 
     def _outcome(self, heard: Heard | None) -> Outcome:
-        late = np.array(self._timing.late or [0.0])
-        calls = self._caller.calls[: self._invited] if self._caller is not None else []
-        standing = calls[: self._load.standing]
+        load, late = self._load, np.array(self._timing.late or [0.0])
+        placed = self._calls
+        calls = placed.of(0, placed.invited) if placed is not None else []
         return Outcome(
             packets=self._streams.packets.tolist(),
             starts=self._streams.starts,
-            failures=[call.failure for call in calls],
+            failures=placed.failures() if placed is not None else [],
             statuses=[call.status for call in calls],
             patient=sum(call.retry_after is not None for call in calls),
-            answer_seconds=[c.answer_seconds for c in standing if c.answer_seconds is not None],
+            answer_seconds=placed.waits(0, load.standing) if placed is not None else [],
             failed_sends=self._streams.failed_sends,
             late_p99=float(np.quantile(late, 0.99)),
             late_max=float(late.max()),
             busy=self._timing.cpu / self._load.seconds,
             seconds=self._load.seconds,
             sent_in_steady=self._timing.packets,
+            began=self._streams.began(),
+            answered_at=placed.answered_at() if placed is not None else [],
             heard=heard,
         )
 

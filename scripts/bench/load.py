@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 SETTLE = 1.0
 """Seconds between the last call's set-up and the steady state."""
 
-Echo = Literal["none", "prompt", "clip", "partner"]
+Echo = Literal["none", "prompt", "clip", "partner", "bridge"]
 """What the server sends back to a stream: nothing, a prompt (one of several, or the first for all),
-or what its partner says."""
+or what its partner says: some of them are listened to, or under `bridge` all, from when on it does.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,9 @@ class Load:
     sip_port: int = 0
     """The server's SIP port."""
     caller_port: int = 0
+    callee_port: int = 0
+    """SIP port at which whom the server connects calls on to are; 0: it connects none. Streams come
+    in pairs then: an even one calls, the next is called for it."""
     setup_rate: float = 0.0
     hold: bool = False
     """SIP: whether it goes on after the steady state, doing each `Churn` it is sent, until it is
@@ -99,9 +106,14 @@ class Heard:
     """Streams whose audio was compared, sample by sample."""
     wrong: list[str]
     """What was not right about them."""
-    delays: list[float]
+    delays: NDArray[np.float64]
     """Seconds a relayed packet came later than it was sent, over those compared, in the steady
     state."""
+    begins: list[int] = field(default_factory=list)
+    """Under `bridge`: samples of what each stream's partner said before what was heard of it; -1
+    where nothing was."""
+    begins_at: list[float] = field(default_factory=list)
+    """When what each stream heard first was sent, monotonic seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +129,7 @@ class Outcome:
     patient: int
     """Refusals that said when to try again (Retry-After)."""
     answer_seconds: list[float]
-    """Of those calls that were answered and stood from the start."""
+    """Of those calls that were answered (or connected on, if all are) and stood from the start."""
     failed_sends: int
     late_p99: float
     """Seconds by which a turn was over late, in the steady state."""
@@ -128,4 +140,8 @@ class Outcome:
     """Length of the steady state."""
     sent_in_steady: int
     """Packets."""
+    began: list[float] = field(default_factory=list)
+    """When each stream's first packet was sent, monotonic seconds."""
+    answered_at: list[float] = field(default_factory=list)
+    """When whom the server called answered, by stream of either; monotonic seconds."""
     heard: Heard | None = field(default=None)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import BenchError
-from .options import Options
+from .options import SLOWER, Options
 
 FILES_PER_CALL = 3
 """Files a server holds open for a call that is recorded: two sockets and a journal."""
@@ -45,7 +45,8 @@ def raise_file_limit(options: Options) -> None:
     """Allow as many open files as are needed; BenchError when that may not be."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 1000 + max(
-        FILES_PER_CALL * options.most_calls, FILES_PER_LEG * options.most_legs_both_ways
+        FILES_PER_CALL * options.most_calls,
+        FILES_PER_LEG * max(options.most_legs_both_ways, 2 * options.most_bridged),
     )
     if hard == resource.RLIM_INFINITY or hard >= needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -65,7 +66,9 @@ def check_disk(options: Options, where: Path) -> None:
     longest = calls / options.setup_rate + options.seconds + 5
     needed = int(calls * longest * SAMPLE_BYTES_PER_SECOND * 2.2)
     both_ways = 2 * options.most_legs * (options.seconds + 10) * SAMPLE_BYTES_PER_SECOND
-    needed = max(needed, int(both_ways))
+    slowly = SLOWER * options.most_bridged / options.setup_rate + options.seconds + 5
+    bridged = 4 * options.most_bridged * slowly * SAMPLE_BYTES_PER_SECOND
+    needed = max(needed, int(both_ways), int(bridged))
     free = shutil.disk_usage(where).free
     if free < needed:
         raise BenchError(

@@ -1,4 +1,4 @@
-"""The few SIP messages a caller needs (RFC 3261), written and read as text."""
+"""The few SIP messages a caller or callee needs (RFC 3261), written and read as text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .options import HOST
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A request or response as far as the caller looks at it."""
+    """A request or response as far as it is looked at."""
 
     status: int
     """0 for a request."""
@@ -53,13 +53,39 @@ def audio_target(sdp: str) -> tuple[str, int] | None:
 
 def ok(request: Message) -> bytes:
     """Return a 200 that answers `request`."""
+    return _text([*_answer(request), f"To: {request.fields['to']}", "Content-Length: 0"])
+
+
+def accept(request: Message, *, tag: str, port: int, sdp: str) -> bytes:
+    """Return a 200 to an INVITE that came to `port`, with an answer to its offer."""
     lines = [
-        "SIP/2.0 200 OK",
-        *(f"Via: {via}" for via in request.vias),
-        *(f"{name}: {request.fields[name.lower()]}" for name in ("From", "To", "Call-ID", "CSeq")),
-        "Content-Length: 0",
+        *_answer(request),
+        f"To: {request.fields['to']};tag={tag}",
+        f"Contact: <sip:bench@{HOST}:{port}>",
+        "Content-Type: application/sdp",
+        f"Content-Length: {len(sdp)}",
     ]
-    return _text(lines)
+    return _text(lines, sdp)
+
+
+def audio(stream: int, audio_port: int, rtcp_port: int) -> str:
+    """Return an offer, or an answer, of PCMU and telephone events."""
+    lines = [
+        "v=0",
+        f"o=- {stream + 1} 1 IN IP4 {HOST}",
+        "s=-",
+        f"c=IN IP4 {HOST}",
+        "t=0 0",
+        f"m=audio {audio_port} RTP/AVP 0 101",
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:101 telephone-event/8000",
+        "a=fmtp:101 0-15",
+        f"a=rtcp:{rtcp_port}",
+        "a=ptime:20",
+        "a=sendrecv",
+        "",
+    ]
+    return "\r\n".join(lines)
 
 
 @dataclass(slots=True)
@@ -82,23 +108,7 @@ class Dialog:
 
     def invite(self, audio_port: int, rtcp_port: int) -> bytes:
         """Return the INVITE, with an offer of PCMU and telephone events."""
-        sdp = "\r\n".join(
-            [
-                "v=0",
-                f"o=- {self.stream + 1} 1 IN IP4 {HOST}",
-                "s=-",
-                f"c=IN IP4 {HOST}",
-                "t=0 0",
-                f"m=audio {audio_port} RTP/AVP 0 101",
-                "a=rtpmap:0 PCMU/8000",
-                "a=rtpmap:101 telephone-event/8000",
-                "a=fmtp:101 0-15",
-                f"a=rtcp:{rtcp_port}",
-                "a=ptime:20",
-                "a=sendrecv",
-                "",
-            ]
-        )
+        sdp = audio(self.stream, audio_port, rtcp_port)
         return self._request("INVITE", self._aor, 1, sdp)
 
     def ack(self, *, refused: bool = False) -> bytes:
@@ -133,6 +143,15 @@ class Dialog:
             f"Content-Length: {len(sdp)}",
         ]
         return _text(lines, sdp)
+
+
+def _answer(request: Message) -> list[str]:
+    """Return a 200's first lines, all of what it repeats but To."""
+    return [
+        "SIP/2.0 200 OK",
+        *(f"Via: {via}" for via in request.vias),
+        *(f"{name}: {request.fields[name.lower()]}" for name in ("From", "Call-ID", "CSeq")),
+    ]
 
 
 def _text(lines: list[str], body: str = "") -> bytes:

@@ -12,23 +12,26 @@ from typing import Final
 from .errors import BenchError
 
 PARTS: Final = (
-    "record", "stereo", "play", "relay", "churn", "overload", "ending", "quiet", "shelf",
+    "record", "stereo", "play", "relay", "bridged", "churn", "joining", "overload", "ending",
+    "quiet", "shelf",
 )  # fmt: skip
-"""What can be measured: calls that are recorded, played to, relayed in pairs; calls that come and
-go; more calls than there is room for; calls that end together; a server without
-calls; one with many recordings."""
+"""What can be measured: calls that are recorded, played to, relayed in pairs, connected on by SIP;
+calls that come and go, and such that are connected on; more calls than there is room for; calls
+that end together; a server without calls; one with many recordings."""
 
 BRIEF: Final[dict[str, tuple[int, ...]]] = {
     "record": (400,),
     "stereo": (100,),
     "play": (200,),
     "relay": (100,),
+    "bridged": (100,),
 }
 FULL: Final[dict[str, tuple[int, ...]]] = {
     "record": (400, 800, 1500, 1600, 3200, 4000),
     "stereo": (100, 200, 400),
     "play": (100, 200, 400),
     "relay": (100, 200, 400, 600, 800, 1200, 1450),
+    "bridged": (100, 200, 400, 600, 800, 1000, 1150, 1300),
 }
 """A quarter, a half and 80 % of the whole are among them: does a call cost more in a crowd?"""
 
@@ -42,6 +45,13 @@ YARDSTICKS: Final = ("floor", "asyncio", "compiled")
 ASYNCIO_MOST: Final = 1000
 """Streams beyond which asyncio's endpoints are not tried: one core cannot carry them."""
 
+JOINING_MOST: Final = 1000
+"""Calls at a time there is room for in `joining`."""
+
+SLOWER: Final = 4
+"""Calls that are connected on are placed so many times as slowly as others: each costs as much as
+several."""
+
 MOST_TIMES: Final = 3
 """What an overload offers, as a multiple of the capacity."""
 
@@ -52,7 +62,7 @@ class Options:
 
     parts: tuple[str, ...]
     loads: dict[str, tuple[int, ...]]
-    """Of `record`, `play` and `relay`: calls (or pairs) at a time, one run each."""
+    """Of parts that have them: calls (or pairs) at a time, one run each."""
     capacity: int
     """Calls the server is taken to carry, for `churn` and `overload`; 0: the most of `record`."""
     recordings: int
@@ -65,6 +75,7 @@ class Options:
     generator_core: int
     sip_port: int
     caller_port: int
+    callee_port: int
     http_port: int
     callback_port: int
     rtp_first: int
@@ -82,13 +93,19 @@ class Options:
     @property
     def most_legs(self) -> int:
         """The most legs a server or engine has open at a time."""
-        return max(self.most_calls, self.most_legs_both_ways)
+        return max(self.most_calls, self.most_legs_both_ways, 2 * self.most_bridged)
 
     @property
     def most_legs_both_ways(self) -> int:
         """The most legs of an engine that are sent something as well."""
         relay = 2 * max(self.loads["relay"]) if "relay" in self.parts else 0
         return max(relay, max(self.loads["play"]) if "play" in self.parts else 0)
+
+    @property
+    def most_bridged(self) -> int:
+        """The most calls that are connected on at a time; each has two legs."""
+        most = max(self.loads["bridged"]) if "bridged" in self.parts else 0
+        return max(most, JOINING_MOST if "joining" in self.parts else 0)
 
     @property
     def most_calls(self) -> int:
@@ -101,12 +118,13 @@ class Options:
     def most_streams(self) -> int:
         """The most streams the generator has."""
         offered = MOST_TIMES * self.most_calls if "overload" in self.parts else 0
-        return max(self.most_legs, offered, 20_000 if "churn" in self.parts else 0)
+        short = 20_000 if {"churn", "joining"} & set(self.parts) else 0
+        return max(self.most_legs, offered, short)
 
     @property
     def rtp_last(self) -> int:
         """Last of the server's media ports, with some to spare for ports that rest."""
-        spare = 1600 if "churn" in self.parts else 400
+        spare = 1600 if {"churn", "joining"} & set(self.parts) else 400
         return self.rtp_first + 2 * (self.most_legs + spare) - 1
 
 
@@ -129,6 +147,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         generator_core=given.generator_core,
         sip_port=given.sip_port,
         caller_port=given.caller_port,
+        callee_port=given.callee_port,
         http_port=given.http_port,
         callback_port=given.callback_port,
         rtp_first=given.rtp_first,
@@ -156,6 +175,7 @@ def _parser(cores: list[int]) -> argparse.ArgumentParser:
     add("--stereo", help="calls recorded in stereo while they are played to, by SIP")
     add("--play", help="calls played to and recorded at a time")
     add("--relay", help="pairs of legs relayed and recorded at a time")
+    add("--bridged", help="calls connected on and recorded in stereo, by SIP")
     add("--capacity", type=int, default=0, help="calls for churn and overload; 0: most of record")
     add("--recordings", type=int, default=100_000, help="recordings kept, for shelf")
     add("--seconds", type=float, default=10.0, help="of steady state measured")
@@ -164,6 +184,7 @@ def _parser(cores: list[int]) -> argparse.ArgumentParser:
     add("--generator-core", type=int, default=cores[-1])
     add("--sip-port", type=int, default=5070, help="the server's")
     add("--caller-port", type=int, default=5071, help="the generator's SIP port")
+    add("--callee-port", type=int, default=5072, help="whom it connects calls on to")
     add("--http-port", type=int, default=8070, help="the server's")
     add("--callback-port", type=int, default=8071, help="where callbacks arrive")
     add("--rtp-first", type=int, default=10000, help="the server's media ports")
@@ -224,6 +245,6 @@ def _check_ports(options: Options) -> None:
         raise BenchError("there are not enough ports above --rtp-first for such loads")
     if ours.start < theirs.stop and theirs.start < ours.stop:
         raise BenchError("--rtp-first and --stream-first: the two ranges of ports overlap")
-    for port in (options.sip_port, options.caller_port):
+    for port in (options.sip_port, options.caller_port, options.callee_port):
         if port in ours or port in theirs:
             raise BenchError(f"UDP port {port} lies among the media ports")

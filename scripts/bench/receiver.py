@@ -26,7 +26,7 @@ class Told:
     finished: dict[int, str]
     """Stream to the URL of its recording."""
     states: dict[str, int]
-    """How often each state was told."""
+    """How often each state was told, of recordings and of connecting on."""
     other: dict[int, str]
     """Stream to a final state that is not `finished`."""
     waits: list[float]
@@ -54,6 +54,11 @@ class _Application:
             self.waits.append(event["timestamp"] - params["end_time"])
         return web.Response()
 
+    async def take_connect(self, request: web.Request) -> web.Response:
+        event = json.loads(await request.read())
+        self.states[str(event["params"]["connect_state"])] += 1
+        return web.Response()
+
     def told(self) -> Told:
         return Told(dict(self.finished), dict(self.states), dict(self.other), list(self.waits))
 
@@ -68,6 +73,7 @@ async def _serve(port: int, channel: Channel) -> None:
     application = _Application()
     app = web.Application()
     app.router.add_post("/{stream:[0-9]+}", application.take)
+    app.router.add_post("/connect/{stream:[0-9]+}", application.take_connect)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, HOST, port, backlog=4096).start()

@@ -20,11 +20,12 @@ NOTE = (
     "floor: a recvmmsg sweep of all sockets every 100 ms, in Python through ctypes, that throws "
     "packets away; asyncio: an endpoint a stream that does nothing; compiled: the bare work of the "
     "engine in C; x: server by floor. "
-    "Milliseconds: answer, INVITE to 200, p99; delay, what a relay adds to a packet's way; tick, "
-    "how late the server's media ticks began, p99; late, how late the generator was, p99. KiB: "
-    "memory a call or pair. right: recordings that are right to the sample. refused: with 503 and "
-    "Retry-After; lost: samples of calls that were taken. again: INVITEs sent a second time. *: "
-    "lost packets, or could not be fed."
+    "Milliseconds: answer, INVITE to 200 (bridged: to both connected), p99; delay, what a relay "
+    "adds to a packet's way; apart, how much later the right channel of a recording has what was "
+    "said at the same time, least and most; tick, how late the server's media ticks began, p99; "
+    "late, how late the generator was, p99. KiB: memory a call or pair. right: recordings that are "
+    "right to the sample. refused: with 503 and Retry-After; lost: samples of calls that were "
+    "taken. again: INVITEs sent a second time. *: lost packets, or could not be fed."
 )
 
 

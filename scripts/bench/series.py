@@ -7,9 +7,10 @@ from rich.console import Console
 from .compiled import compiler
 from .errors import BenchError
 from .figures import Figure, Results
-from .options import ASYNCIO_MOST
+from .options import ASYNCIO_MOST, JOINING_MOST
 from .report import Setting, line_of, print_tables, write_json, write_markdown
-from .runs.churn import run_churn
+from .runs.bridged import run_bridged
+from .runs.churn import run_churn, run_joining
 from .runs.ending import run_ending
 from .runs.legs import run_play, run_relay
 from .runs.overload import run_overload
@@ -41,7 +42,9 @@ class Series:
             "stereo": self._stereo,
             "play": self._play,
             "relay": self._relay,
+            "bridged": self._bridged,
             "churn": self._churn,
+            "joining": self._joining,
             "overload": self._overload,
             "ending": self._ending,
             "shelf": self._shelf,
@@ -90,6 +93,21 @@ class Series:
             if figure.problems:
                 break  # more would not be carried either
 
+    def _bridged(self) -> None:
+        for calls in self._options.loads["bridged"]:
+            floor = None
+            if "floor" in self._options.yardsticks:
+                floor = self._yardstick("floor", calls, "bridged")
+            self._bound(calls, "bridged")
+            with self._console.status(f"{calls} calls, bridged and recorded") as status:
+                figure = run_bridged(calls, self._options, self._voice, status.update)
+            if floor is not None and not floor.problems:
+                figure.ratio_to_floor = figure.ms_per_call_second / floor.ms_per_call_second
+            self._add(figure)
+            self._keep()
+            if figure.problems:
+                break  # more would not be carried either
+
     def _bound(self, calls: int, load: str) -> None:
         if "compiled" in self._options.yardsticks:
             self._yardstick("compiled", calls, load)
@@ -107,6 +125,14 @@ class Series:
         standing = max(1, self._capacity() // 2)
         with self._console.status(f"{standing} calls standing") as status:
             self._results.set_ups += run_churn(standing, self._options, self._voice, status.update)
+
+    def _joining(self) -> None:
+        carried = self._results.most("bridged") or min(self._options.loads["bridged"])
+        standing = max(1, min(carried, JOINING_MOST) // 2)
+        with self._console.status(f"{standing} bridged calls standing") as status:
+            self._results.set_ups += run_joining(
+                standing, self._options, self._voice, status.update
+            )
 
     def _overload(self) -> None:
         capacity = self._capacity()

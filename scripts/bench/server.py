@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -61,6 +61,21 @@ def document_with_clip(callback_port: int, clip: Path, seconds: float) -> dict[s
     return {"version": "1.0.0", "sections": {"main": steps}}
 
 
+def document_bridged(callback_port: int, callee_port: int) -> dict[str, object]:
+    """Return the SWML of calls that are recorded in stereo and connected on.
+
+    Whom they are connected to is at `callee_port` and has the caller's number too.
+    """
+    user = "${call.sip_data.sip_req_user}"
+    told = f"http://{HOST}:{callback_port}"
+    record = {"stereo": True, "direction": "both", "status_url": f"{told}/{user}"}
+    connect = {"to": f"sip:{user}@{HOST}:{callee_port}", "status_url": f"{told}/connect/{user}"}
+    steps: list[object] = [
+        {"answer": {}}, {"record_call": record}, {"connect": connect}, {"hangup": {}},
+    ]  # fmt: skip
+    return {"version": "1.0.0", "sections": {"main": steps}}
+
+
 def roomy(calls: int, rate: float) -> dict[str, object]:
     """Return limits that so many calls at such a rate do not reach."""
     return {"max_calls": calls + 100, "max_calls_per_second": int(2 * rate) + 100}
@@ -78,15 +93,19 @@ class Server:
         folder: Path,
         limits: Mapping[str, object],
         swml: Mapping[str, object] | None = None,
+        formats: Sequence[str] = (),
     ) -> None:
-        """`swml` is what calls get; None: `document`."""
+        """`swml` is what calls get, None: `document`; `formats` the setting, if it is not usual."""
         self.key = secrets.token_hex(16)
         self._options = options
         self._log = folder / "server.log"
         self.started_at = time.monotonic()
         script, config = folder / "record.yaml", folder / "config.yaml"
         script.write_text(yaml.safe_dump(dict(swml or document(options.callback_port))))
-        config.write_text(yaml.safe_dump(self._settings(options, folder, script, limits)))
+        settings = self._settings(options, folder, script, limits)
+        if formats:
+            settings["recording"] = {"formats": list(formats)}
+        config.write_text(yaml.safe_dump(settings))
         with self._log.open("wb") as log, on_core(options.server_core):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mediaserver", "serve", "--config", str(config)],

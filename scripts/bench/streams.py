@@ -131,6 +131,12 @@ class Streams:
         turns, first = self.turns[stream % GROUPS], int(self.first_turn[stream])
         return lambda n: turns[first + n]
 
+    def began(self) -> list[float]:
+        """Return when each stream's first packet was sent, monotonic seconds; 0 if none was."""
+        return [
+            self.sent_at(stream)(0) if self.packets[stream] else 0.0 for stream in range(self.count)
+        ]
+
     def close(self) -> None:
         """Close every socket."""
         for sock in self.sockets:

@@ -11,6 +11,7 @@ UNITS = {
     "stereo": "calls",
     "play": "calls",
     "relay": "pairs",
+    "bridged": "calls",
 }
 
 TITLES = {
@@ -18,6 +19,17 @@ TITLES = {
     "stereo": "Recorded in stereo while a prompt plays, by SIP: CPU ms per call and second",
     "play": "A prompt to the caller while he is recorded: CPU ms per call and second",
     "relay": "Pairs of legs relayed and recorded: CPU ms per pair and second",
+    "bridged": "Bridged calls recorded in stereo, by SIP: CPU ms per call and second",
+}
+
+
+WITH_SIP = {"record", "bridged"}
+RELAYED = {"relay", "bridged"}
+
+YARDSTICKS_OF = {
+    "record": ("floor", "asyncio", "compiled"),
+    "stereo": (),
+    "bridged": ("floor", "compiled"),
 }
 
 
@@ -36,8 +48,10 @@ def tables(results: Results) -> list[Text]:
     growth = _growth(results)
     if growth.rows:
         found.append(growth)
-    if results.set_ups:
-        found.append(_set_ups(results.set_ups))
+    for bridged in (False, True):
+        steps = [step for step in results.set_ups if step.bridged is bridged]
+        if steps:
+            found.append(_set_ups(steps))
     if results.overloads:
         found.append(_overloads(results.overloads))
     if results.ending is not None:
@@ -51,11 +65,12 @@ def tables(results: Results) -> list[Text]:
 
 def _loads(results: Results, load: str) -> Text:
     figures = results.of(load)
-    others = {"record": ("floor", "asyncio", "compiled"), "stereo": ()}.get(load, ("compiled",))
+    others = YARDSTICKS_OF.get(load, ("compiled",))
     kinds = [k for k in others if any((f.load, f.subject) == (load, k) for f in results.figures)]
     columns = (UNITS[load], *kinds, "server")
-    columns += ("x", "answer") if load == "record" else ()
-    columns += ("delay p50", "delay p99") if load == "relay" else ()
+    columns += ("x", "answer") if load in WITH_SIP else ()
+    columns += ("delay p50", "delay p99") if load in RELAYED else ()
+    columns += ("apart",) if load == "bridged" else ()
     columns += ("KiB", "tick", "late", "right", "result")
     return Text(TITLES[load], columns, tuple(_row(results, kinds, figure) for figure in figures))
 
@@ -70,11 +85,14 @@ def _row(results: Results, kinds: list[str], figure: Figure) -> tuple[str, ...]:
         ]
         cells.append(f"{same[0].ms_per_call_second:.3f}{_star(same[0])}" if same else "-")
     cells.append(f"{figure.ms_per_call_second:.3f}")
-    if figure.load == "record":
+    if figure.load in WITH_SIP:
         cells += [_number(figure.ratio_to_floor, ".1f"), _p99(figure.answer)]
-    if figure.load == "relay":
+    if figure.load in RELAYED:
         delay = figure.relayed
         cells += [f"{delay.p50_ms:.1f}", f"{delay.p99_ms:.1f}"] if delay else ["-", "-"]
+    if figure.load == "bridged":
+        sides = figure.bridged
+        cells.append(f"{sides.apart_least_ms:.1f} to {sides.apart_most_ms:.1f}" if sides else "-")
     right = figure.recorded
     cells += [
         _number(figure.kib_per_call, ".0f"),
@@ -102,7 +120,8 @@ def _growth(results: Results) -> Text:
 
 def _set_ups(steps: list[SetUp]) -> Text:
     columns = (
-        "standing", "new/s", "p50", "p99", "CPU", "render", "again", "core %", "result",
+        "standing", "new/s", "p50", "p99", "CPU", "of it media", "render", "again", "core %",
+        "result",
     )  # fmt: skip
     rows = tuple(
         (
@@ -111,6 +130,7 @@ def _set_ups(steps: list[SetUp]) -> Text:
             f"{step.answer.p50_ms:.0f}",
             f"{step.answer.p99_ms:.0f}",
             f"{step.cpu_ms:.2f}",
+            f"{step.media_ms:.2f}",
             f"{step.render_ms:.2f}",
             f"{step.retransmitted}",
             f"{step.core_percent:.0f}",
@@ -118,7 +138,9 @@ def _set_ups(steps: list[SetUp]) -> Text:
         )
         for step in steps
     )
-    return Text("Short calls beside calls that stand: answer and CPU of each, ms", columns, rows)
+    kind = "bridged calls" if steps[0].bridged else "calls"
+    title = f"Short {kind} beside such that stand: answer and CPU of each, ms"
+    return Text(title, columns, rows)
 
 
 def _overloads(runs: list[Overload]) -> Text:

@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 from scripts.bench.errors import BenchError
-from scripts.bench.figures import Delay, Figure, Latency, Process, Quiet, Recorded, Results, Shelf
+from scripts.bench.figures import (
+    Answer,
+    Bridged,
+    Delay,
+    Figure,
+    Latency,
+    Process,
+    Quiet,
+    Recorded,
+    Results,
+    SetUp,
+    Shelf,
+)
 from scripts.bench.options import PARTS, parse
 from scripts.bench.report import Setting, write_json, write_markdown
 from scripts.bench.tables import tables
@@ -54,6 +66,33 @@ def test_a_load_that_was_not_carried_is_marked_and_no_capacity() -> None:
     assert [row[-1] for row in relay.rows] == ["right", "FAILED"]
     assert results.most("relay") == 400
     assert results.problems() == ["lost"]
+
+
+def test_of_bridged_calls_cost_delay_and_alignment_are_shown() -> None:
+    floor, ours = figure("bridged", 100, 0.2), figure("bridged", 100, 0.8)
+    floor.subject, ours.ratio_to_floor = "floor", 4.0
+    ours.bridged = Bridged(
+        apart_p50_ms=0.1, apart_least_ms=-0.2, apart_most_ms=12.0, heard_p99_ms=30.0
+    )
+    ours.answer = Answer(calls=100, p50_ms=9.0, p99_ms=21.0)
+    (table,) = tables(Results(figures=[floor, ours]))
+    assert table.columns[:8] == (
+        "calls", "floor", "server", "x", "answer", "delay p50", "delay p99", "apart",
+    )  # fmt: skip
+    assert table.rows[0][:8] == (
+        "100", "0.200", "0.800", "4.0", "21", "11.0", "22.5", "-0.2 to 12.0",
+    )  # fmt: skip
+
+
+def test_short_calls_that_are_connected_on_have_a_table_of_their_own() -> None:
+    steps = [
+        SetUp(bridged=bridged, standing=50, rate=25, answer=Answer(calls=1, p50_ms=1, p99_ms=2),
+              cpu_ms=12.0, media_ms=3.0, render_ms=1.0, retransmitted=0, core_percent=30.0,
+              late_p99_ms=0.1)
+        for bridged in (True, False)
+    ]  # fmt: skip
+    titles = [text.title for text in tables(Results(set_ups=steps))]
+    assert [title.split(" beside")[0] for title in titles] == ["Short calls", "Short bridged calls"]
 
 
 def test_a_yardstick_that_cannot_keep_up_fails_nothing() -> None:
@@ -105,6 +144,7 @@ def test_naming_a_load_runs_that_part_alone() -> None:
         (["--only", "churn"], "--capacity"),
         (["--rtp-first", "29000"], "overlap"),
         (["--sip-port", "30001"], "among the media ports"),
+        (["--callee-port", "30001"], "among the media ports"),
         (["--seconds", "1"], "2 or more"),
     ],
 )

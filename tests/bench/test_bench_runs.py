@@ -7,12 +7,17 @@ import pytest
 from scripts.bench.compiled import compiler
 from scripts.bench.figures import Figure
 from scripts.bench.options import Options, parse
+from scripts.bench.runs.bridged import run_bridged
 from scripts.bench.runs.legs import run_play, run_relay
 from scripts.bench.runs.yardstick import run_yardstick
 from scripts.bench.speech import load_voice
 
 VOICE = load_voice()
-PORTS = ["--rtp-first", "27500", "--stream-first", "28600"]
+PORTS = [
+    "--rtp-first", "10500", "--stream-first", "11600", "--sip-port", "12070",
+    "--caller-port", "12071", "--callee-port", "12072", "--http-port", "12073",
+    "--callback-port", "12074", "--setup-rate", "40",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -40,6 +45,17 @@ def test_every_journal_of_relayed_legs_is_right_and_the_delay_is_known(options: 
     assert figure.relayed is not None
     assert figure.relayed.packets > 0
     assert figure.relayed.p50_ms > 0
+
+
+def test_bridged_calls_are_right_on_every_side(options: Options) -> None:
+    figure = run_bridged(2, options, VOICE, lambda text: None)
+    assert faults(figure) == []
+    assert figure.recorded is not None
+    assert (figure.recorded.files_right, figure.recorded.samples_missing) == (2, 0)
+    assert figure.recorded.callbacks["connected"] == 2
+    assert figure.relayed is not None
+    assert figure.relayed.packets > 2 * 2 * 50
+    assert figure.bridged is not None
 
 
 def test_the_floor_gets_every_packet(options: Options) -> None:

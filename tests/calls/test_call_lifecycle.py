@@ -13,31 +13,31 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from farend.archive import Archive, CallBook, Copyist, NoFetcher, NoOutputs, NoRequester, OutboxOf
 from farend.tape import Desk, StillClock, TapeLeg
 from mediaserver.calls.admission import Admission
 from mediaserver.calls.capture import Capture
 from mediaserver.calls.clips import Clips
+from mediaserver.calls.document_source import DocumentSource, Fault, Found, NoDocument
 from mediaserver.calls.documents import Documents
+from mediaserver.calls.inbound import ACK_WAIT
 from mediaserver.calls.ledger import Ledger
-from mediaserver.calls.performance import ACK_WAIT
-from mediaserver.calls.ports import Answered, Fetched
+from mediaserver.calls.ports import MediaLeg, Mix
 from mediaserver.calls.recording import Studio as RecordingStudio
 from mediaserver.calls.recovery import recover
 from mediaserver.calls.registry import Registry, Route
-from mediaserver.calls.resource import CallRecord
 from mediaserver.calls.scripts import ScriptThread
 from mediaserver.calls.services import Identity, Services
 from mediaserver.errors import ConflictError, LocalError
-from mediaserver.recording.announcement import Announcement
 from mediaserver.recording.recorder import StopRules
-from mediaserver.recording.rendering import Rendered, RenderJob
-from mediaserver.recording.resource import Audio, Direction, Format, Recording, Source, Span
+from mediaserver.recording.resource import Direction, Format, Recording, Source, Span
 from mediaserver.recording.states import FINAL, State, StopReason
 from mediaserver.sdp.session import AudioSession
 from mediaserver.sip.agent import Agent
 from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.session import Session
-from mediaserver.swml.document import Document, load
+from mediaserver.swml.document import load
+from mediaserver.swml.errors import ScriptError
 
 HOP = Hop(Transport.UDP, ("127.0.0.1", 5060), ("127.0.0.1", 5070))
 SDP = (
@@ -69,8 +69,9 @@ class SafeLeg(TapeLeg):
             raise ZeroDivisionError
         return super().end()
 
-    async def play(self, samples: NDArray[np.int16]) -> None:
+    async def play(self, samples: NDArray[np.int16]) -> int:
         assert not self.closed, "a closed leg plays"
+        return int(samples.size)
 
 
 class Studio:
@@ -83,90 +84,14 @@ class Studio:
         self.legs.append(SafeLeg())
         return self.legs[-1]
 
+    def join(self, one: MediaLeg, other: MediaLeg) -> None:
+        raise NotImplementedError
 
-class Archive:
-    """Keeps recordings and calls; may be away, or refuse for good."""
+    def part(self, leg: MediaLeg) -> None:
+        raise NotImplementedError
 
-    def __init__(self) -> None:
-        self.recordings: dict[str, Recording] = {}
-        self.calls: list[CallRecord] = []
-        self.said: list[dict[str, Any]] = []
-        self.fault: LocalError | None = None
-
-    async def save(self, recording: Recording, announcements: Sequence[Announcement] = ()) -> None:
-        if self.fault is not None:
-            raise self.fault
-        self.recordings[recording.id] = recording
-        await self.announce(announcements)
-
-    add = save
-
-    async def announce(self, announcements: Sequence[Announcement]) -> None:
-        if self.fault is not None:
-            raise self.fault
-        self.said += [json.loads(a.body) for a in announcements]
-
-
-class CallBook:
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
-
-    async def add(self, call: CallRecord) -> None:
-        if self._archive.fault is not None:
-            raise self._archive.fault
-        call.sip_call_id.encode()  # as a database does
-        self._archive.calls.append(call)
-
-    save = add
-
-
-class OutboxOf:
-    def __init__(self, archive: Archive) -> None:
-        self._archive = archive
-
-    async def add(self, announcements: Sequence[Announcement]) -> None:
-        await self._archive.announce(announcements)
-
-
-class Copyist:
-    """Makes files at once, out of nothing; or raises."""
-
-    def __init__(self) -> None:
-        self.fault: Exception | None = None
-        self.gate: asyncio.Future[None] | None = None
-
-    def start(self) -> None: ...
-
-    async def render(self, job: RenderJob) -> Rendered:
-        if self.gate is not None:
-            await self.gate
-        if self.fault is not None:
-            raise self.fault
-        audio = tuple(
-            Audio(
-                format=target.format,
-                path="x",
-                size_bytes=1,
-                sample_rate=8000,
-                channels=1,
-                sha256="",
-            )
-            for target in job.targets
-        )
-        return Rendered(audio, job.end - job.start, False)
-
-
-class NoFetcher:
-    async def get(self, url: str, *, max_bytes: int, timeout: float) -> Fetched:  # noqa: ASYNC109
-        raise AssertionError
-
-    async def post(self, url: str, *, body: bytes, max_bytes: int, timeout: float) -> Fetched:  # noqa: ASYNC109
-        raise AssertionError
-
-
-class NoRequester:
-    async def request(self, method: str, url: str, **_: Any) -> Answered:
-        raise AssertionError
+    def open_mix(self) -> Mix:
+        raise NotImplementedError
 
 
 class Shelf(Documents):
@@ -178,10 +103,13 @@ class Shelf(Documents):
         self._text = text.encode()
         self.gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def load(self, source: str, request: Mapping[str, Any]) -> Document:
+    async def fetch(self, source: DocumentSource, request: Mapping[str, Any]) -> Found:
         json.dumps(request).encode()
         await self.gate
-        return load(self._text, content_type=None, allow_files=True)
+        try:
+            return Found(load(self._text, content_type=None, allow_files=True), None)
+        except ScriptError as error:
+            raise NoDocument(500, (Fault(error),)) from None
 
 
 class House:
@@ -219,14 +147,17 @@ class House:
             documents=self.shelf,
             scripts=ScriptThread(),
             requester=NoRequester(),
+            rtp_outputs=NoOutputs(),
+            web_sockets=NoOutputs(),
             clips=Clips(NoFetcher(), lambda url: None),
             clock=self.clock,
             identity=Identity(project_id="p", space_id="s", node_id="n"),
+            trunk_for=lambda number: None,
             max_recording=3600.0,
         )
         self.registry = Registry(
             self.services,
-            lambda to, from_: Route("x.json", "http://app/faults"),
+            lambda to, from_: Route(DocumentSource(url="x.json"), "http://app/faults"),
             Admission(calls=100, calls_per_second=100),
         )
         self._branch = 0
@@ -255,7 +186,21 @@ class House:
         self.agent.hang_up(session, self.clock.now)
         self.hear()
 
-    def invite(self, target: object, from_: str, offer: object) -> Awaitable[Session]:
+    def invite(self, target: object, invitation: object, began: object) -> Awaitable[Session]:
+        raise NotImplementedError
+
+    def acknowledge(self, session: Session, body: bytes) -> None:
+        raise NotImplementedError
+
+    def reinvite(self, session: Session, body: bytes) -> None:
+        raise NotImplementedError
+
+    def info(self, session: Session, content_type: str, body: bytes) -> None:
+        raise NotImplementedError
+
+    def refer(
+        self, session: Session, to: str, *, headers: object = (), credentials: object = None
+    ) -> None:
         raise NotImplementedError
 
     # What the far end does.
@@ -400,6 +345,17 @@ async def test_an_answer_that_comes_after_our_hang_up_moves_no_leg() -> None:
     call.hang_up("shutdown")
     house.send("ACK", 1, SDP)
     assert house.leg.connected == 0
+    await house.empty()
+
+
+async def test_an_answer_in_the_ack_that_is_no_use_ends_the_call() -> None:
+    house = House(RECORD)
+    house.send("INVITE", 1)
+    house.shelf.gate.set_result(None)
+    await turns(10)
+    house.send("ACK", 1, "not SDP")
+    assert house.leg.closed
+    house.send("BYE", 2)
     await house.empty()
 
 

@@ -11,19 +11,39 @@ import pytest
 from numpy.typing import NDArray
 
 from farend.tape import Desk, StillClock, TapeLeg
-from mediaserver.calls.call import Call
 from mediaserver.calls.capture import Capture
-from mediaserver.calls.commands import CommandRefused, Commands, EndReason, NotThere
+from mediaserver.calls.commands import CommandRefused, Commands, NotThere
+from mediaserver.calls.commands.bridging import DisconnectCall
+from mediaserver.calls.commands.dialling import DialCall
+from mediaserver.calls.commands.ending import EndCall, EndReason
+from mediaserver.calls.commands.recording import (
+    PauseRecording,
+    ResumeRecording,
+    StartRecording,
+    StopRecording,
+)
+from mediaserver.calls.commands.referring import ReferCall
+from mediaserver.calls.commands.updating import FinalStatus, TransferCall, UpdateCall
+from mediaserver.calls.dialing import Trunk
+from mediaserver.calls.document_source import DocumentSource
+from mediaserver.calls.exchange import DialOrder
+from mediaserver.calls.inbound import InboundCall
 from mediaserver.calls.recording import RecordingOrder, RecordingPolicy
 from mediaserver.calls.recordings import MAX_RECORDINGS
+from mediaserver.calls.referring import ReferOrder
 from mediaserver.calls.registry import Registry
+from mediaserver.calls.resource import CallRecord
 from mediaserver.calls.services import Identity
+from mediaserver.calls.source import Source as Source_
 from mediaserver.errors import LocalError
 from mediaserver.recording.announcement import Envelope
 from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.resource import Direction, Format, PauseBehavior, Recording, Source
 from mediaserver.recording.states import State, StopReason
+from mediaserver.sip.digest import Credentials
+from mediaserver.sip.events import ReferAnswered, ReferProgressed
 from mediaserver.sip.message import Request, parse_message
+from mediaserver.sip.uri import SipUri
 
 INVITE = (
     b"INVITE sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1\r\n"
@@ -42,9 +62,10 @@ class PlayingLeg(TapeLeg):
         self.played: list[NDArray[np.int16]] = []
         self.over = asyncio.Event()
 
-    async def play(self, samples: NDArray[np.int16]) -> None:
+    async def play(self, samples: NDArray[np.int16]) -> int:
         self.played.append(samples)
         await self.over.wait()
+        return int(samples.size)
 
 
 class Book:
@@ -72,6 +93,7 @@ class Scene:
             clock=clock,
             identity=Identity(project_id="p", space_id="s", node_id="n"),
             max_recording=LONGEST,
+            outbox=None,
             studio=SimpleNamespace(
                 ledger=self.book,
                 clock=clock,
@@ -86,27 +108,32 @@ class Scene:
         )
         request = parse_message(INVITE)
         assert isinstance(request, Request)
-        self.call = Call(services, cast(Any, None), request, POLICY)
+        self.call = InboundCall(
+            services, cast(Any, None), cast(Any, None), request, cast(Any, None), POLICY
+        )
         self.call.media = self.leg
         self.call.capture = Capture(self.leg, Desk(), clock)
         self.call.answered = True
         self.calls = {self.call.id: self.call}
-        self.commands = Commands(cast(Registry, SimpleNamespace(find=self.calls.get)))
+        self.commands = Commands(cast(Registry, SimpleNamespace(find=self.calls.get)), services)
 
     async def _complete(self, recording: Recording, envelope: Envelope) -> Recording:
         return await self.book.change(recording, envelope)
 
     async def record(self, control_id: str = "k", *, beep: bool = False, **rules: float) -> None:
-        await self.commands.record(self.call.id, order(control_id, **rules), beep_first=beep)
+        await self.say(StartRecording(order=order(control_id, **rules), beep_first=beep))
 
     async def pause(self, behavior: PauseBehavior = PauseBehavior.SKIP) -> None:
-        await self.commands.pause(self.call.id, "k", behavior)
+        await self.say(PauseRecording(control_id="k", behavior=behavior))
 
     async def resume(self) -> None:
-        await self.commands.resume(self.call.id, "k")
+        await self.say(ResumeRecording(control_id="k"))
 
     async def stop(self, control_id: str = "k") -> None:
-        await self.commands.stop(self.call.id, control_id)
+        await self.say(StopRecording(control_id=control_id))
+
+    async def say(self, order: Any) -> CallRecord:
+        return await self.commands.carry_out(self.call.id, order)
 
     @property
     def states(self) -> list[State]:
@@ -177,7 +204,7 @@ async def test_it_is_bound_by_what_the_server_and_the_route_say(
 
 
 async def test_the_answer_tells_of_the_call(scene: Scene) -> None:
-    call = await scene.commands.record(scene.call.id, order("k"), beep_first=False)
+    call = await scene.say(StartRecording(order=order("k")))
     assert (call.id, call.from_, call.to) == (
         scene.call.id, "sip:a@127.0.0.1", "sip:x@127.0.0.1",
     )  # fmt: skip
@@ -185,12 +212,15 @@ async def test_the_answer_tells_of_the_call(scene: Scene) -> None:
 
 
 async def test_a_call_that_is_unknown_or_over_is_not_there(scene: Scene) -> None:
-    assert await not_there(scene.commands.stop("other", "k")) == "call not found"
+    assert (
+        await not_there(scene.commands.carry_out("other", StopRecording(control_id="k")))
+        == "call not found"
+    )
     await scene.record()
     scene.call.over("bye")
     for work in (scene.record("j"), scene.pause(), scene.resume(), scene.stop()):
         assert await not_there(work) == "call not found"
-    ending = scene.commands.end(scene.call.id, EndReason.HANGUP)
+    ending = scene.say(EndCall())
     assert await not_there(ending) == "call not found"
 
 
@@ -338,14 +368,186 @@ async def test_a_caller_who_was_not_answered_hears_the_reason(
     scene: Scene, reason: EndReason, status: int
 ) -> None:
     scene.call.answered = False
-    call = await scene.commands.end(scene.call.id, reason)
+    call = await scene.say(EndCall(reason=reason))
     assert scene.said == [("reject", status)]
     assert (call.end_reason, call.ended_at is not None) == (reason.value, True)
 
 
 async def test_a_call_that_is_up_ends_with_its_recordings(scene: Scene) -> None:
     await scene.record()
-    await scene.commands.end(scene.call.id, EndReason.BUSY)
+    await scene.say(EndCall(reason=EndReason.BUSY))
     assert scene.said == [("BYE", 0)]
     await turns()
     assert scene.book.states[-1].stop_reason is StopReason.HANGUP
+
+
+# What is not about recordings.
+
+
+def dialled(**changes: Any) -> DialCall:
+    fields: dict[str, Any] = {
+        "to": "sip:bob@example.com",
+        "from_": "+4930",
+        "source": Source_(DocumentSource(url="http://app/")),
+        "timeout": 5.0,
+    }
+    return DialCall(**fields | changes)
+
+
+class Switchboard:
+    """Notes what is to be placed."""
+
+    def __init__(self) -> None:
+        self.placed: list[DialOrder] = []
+
+    def place(self, order: DialOrder, script: Any) -> Any:
+        self.placed.append(order)
+        return SimpleNamespace(resource="placed")
+
+
+async def test_a_number_is_called_through_its_trunk_with_the_credentials_given() -> None:
+    board = Switchboard()
+    own = Credentials("trunk", "secret")
+    trunk = Trunk(uri=SipUri.parse("sip:carrier.example.com:5070"), credentials=own)
+    services: Any = SimpleNamespace(trunk_for=lambda number: trunk)
+    commands = Commands(cast(Any, board), services)
+    placed: Any = await commands.dial(dialled(to="+49 40 1"))
+    assert placed == "placed"
+    given = Credentials("u", "p")
+    await commands.dial(dialled(to="+49 40 1", credentials=given, codecs=("G722", "PCMA")))
+    first, second = board.placed
+    assert str(first.target) == "sip:+49401@carrier.example.com:5070"
+    assert str(first.from_) == "sip:+4930@carrier.example.com"
+    assert (first.api, first.to, first.credentials) == (True, "+49 40 1", own)
+    assert (second.credentials, second.codecs) == (given, ("PCMA",))
+
+
+async def test_what_cannot_be_called_or_spoken_is_refused_by_the_name_of_its_parameter() -> None:
+    services: Any = SimpleNamespace(trunk_for=lambda number: None)
+    commands = Commands(cast(Any, Switchboard()), services)
+    attribute, why = await refused(commands.dial(dialled(to="+4940")))
+    assert (attribute, "trunk" in why) == ("to", True)
+    attribute, why = await refused(commands.dial(dialled(codecs=("OPUS",))))
+    assert (attribute, "OPUS" in why) == ("codecs", True)
+
+
+async def test_commands_for_calls_that_are_up_name_the_id_of_one_that_is_not_answered(
+    scene: Scene,
+) -> None:
+    scene.call.answered = False
+    source = Source_(DocumentSource(url="http://app/"))
+    for order in (
+        UpdateCall(source=source),
+        UpdateCall(status=FinalStatus.COMPLETED),
+        TransferCall(source=source),
+        DisconnectCall(),
+        ReferCall(order=ReferOrder(to="sip:a@b")),
+    ):
+        attribute, why = await refused(scene.say(order))
+        assert attribute == "id"
+        assert why
+    assert not scene.call.ended
+    await scene.say(UpdateCall(status=FinalStatus.CANCELED, source=source))
+    assert scene.said == [("reject", 480)]
+
+
+async def test_an_answered_call_is_completed_and_not_cancelled(scene: Scene) -> None:
+    attribute, _ = await refused(scene.say(UpdateCall(status=FinalStatus.CANCELED)))
+    assert attribute == "id"
+    call = await scene.say(UpdateCall(status=FinalStatus.COMPLETED))
+    assert scene.said == [("BYE", 0)]
+    assert call.end_reason == "hangup"
+
+
+async def test_two_that_are_not_joined_cannot_be_parted(scene: Scene) -> None:
+    assert (await refused(scene.say(DisconnectCall())))[0] == "id"
+
+
+# REFER.
+
+
+class Referring:
+    """A call whose far end is sent elsewhere."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.call = scene.call
+        self.call.session = cast(Any, "session")
+        self.sent: list[tuple[str, Any]] = []
+        self.told: list[dict[str, Any]] = []
+        signalling: Any = self.call.services.signalling
+        signalling.refer = lambda session, to, credentials: self.sent.append((to, credentials))
+        self.call.announcer = cast(Any, self)
+
+    def say(self, event: str, params: dict[str, Any], url: str, stream: str) -> None:
+        if event == "calling.call.refer":
+            assert url == "http://app/refer"
+            self.told.append(params)
+
+    def hear(self, *events: tuple[type[Any], Any]) -> None:
+        for kind, fields in events:
+            self.call.referred(kind(cast(Any, "session"), 0.0, *fields))
+
+
+ORDER = ReferOrder(to="sip:a@b", status_url="http://app/refer")
+
+
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        (
+            [(ReferAnswered, (202,)), (ReferProgressed, (180, False)),
+             (ReferProgressed, (200, True))],
+            [("inProgress", "202", None), ("success", "202", "200")],
+        ),
+        # Some tell the outcome before they have answered.
+        ([(ReferProgressed, (486, True)), (ReferAnswered, (202,))], [("busy", None, "486")]),
+        ([(ReferAnswered, (405,))], [("error", "405", None)]),
+        (
+            [(ReferAnswered, (202,)), (ReferProgressed, (480, True))],
+            [("inProgress", "202", None), ("noAnswer", "202", "480")],
+        ),
+        (
+            [(ReferAnswered, (202,)), (ReferProgressed, (503, True))],
+            [("inProgress", "202", None), ("error", "202", "503")],
+        ),
+    ],
+)  # fmt: skip
+async def test_what_becomes_of_a_refer_is_told(
+    scene: Scene, events: list[Any], told: list[tuple[str, str | None, str | None]]
+) -> None:
+    far_end = Referring(scene)
+    await scene.say(ReferCall(order=ORDER))
+    assert far_end.sent == [("<sip:a@b>", None)]
+    assert (await refused(scene.say(ReferCall(order=ORDER))))[0] == "id"
+    await turns()
+    far_end.hear(*events)
+    await turns()
+    assert [
+        (t["state"], t.get("sip_refer_response_code"), t.get("sip_notify_response_code"))
+        for t in far_end.told
+    ] == told
+    assert {t["sip_refer_to"] for t in far_end.told} == {"sip:a@b"}
+    assert scene.call.referral is None
+
+
+async def test_a_call_that_ends_before_the_outcome_is_known_ends_the_refer(scene: Scene) -> None:
+    far_end = Referring(scene)
+    await scene.say(ReferCall(order=ORDER))
+    await turns()
+    far_end.hear((ReferAnswered, (202,)))
+    scene.call.over("remote_bye")
+    await turns()
+    assert [t["state"] for t in far_end.told] == ["inProgress", "cancel"]
+
+
+async def test_a_refer_that_cannot_be_sent_leaves_the_call_as_it_was(scene: Scene) -> None:
+    Referring(scene)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise LocalError("a REFER needs an established session")
+
+    signalling: Any = scene.call.services.signalling
+    signalling.refer = fail
+    attribute, why = await refused(scene.say(ReferCall(order=ORDER)))
+    assert (attribute, "established" in why) == ("id", True)
+    assert scene.call.referral is None

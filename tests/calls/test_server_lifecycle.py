@@ -28,9 +28,9 @@ def make(folder: Path, sip: int = 0, http: int = 0) -> Server:
     document = {"version": "1.0.0", "sections": {"main": [{"answer": {}}, {"sleep": 600_000}]}}
     (folder / "wait.json").write_text(json.dumps(document))
     settings = {
-        "sip": {"listen": [f"tcp:127.0.0.1:{sip or 14_998}", f"udp:127.0.0.1:{sip or 14_998}"]},
+        "sip": {"listen": [f"tcp:127.0.0.1:{sip or 13_998}", f"udp:127.0.0.1:{sip or 13_998}"]},
         "rtp": {"ports": "35000-35399"},
-        "http": {"listen": f"127.0.0.1:{http or 14_999}"},
+        "http": {"listen": f"127.0.0.1:{http or 13_999}"},
         "data_dir": "data",
         "limits": {"max_calls_per_second": 10_000},
         "routes": [{"to": "*", "swml": "wait.json"}],

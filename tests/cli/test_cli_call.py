@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from farend.server import Server, free_port
+from farend.ports import free_port
+from farend.server import Server
 
 from .conftest import Run
 

@@ -64,12 +64,15 @@ def test_the_scripts_of_all_routes_are_checked(run: Run, tmp_path: Path) -> None
     (tmp_path / "one.yaml").write_text("sections: {main: [{record: {max_lenght: 3}}]}")
     (tmp_path / "two.yaml").write_text("sections: {}")
     (tmp_path / "config.yaml").write_text(
-        "routes: [{to: a, swml: one.yaml}, {to: b, swml: two.yaml}, {to: c, swml: http://x.example}]"
+        "routes: [{to: a, swml: one.yaml}, {to: b, swml: two.yaml},"
+        " {to: c, swml: http://x.example, on_failure: two.yaml}]"
     )
     ran = run("check-config", "-c", "config.yaml")
     assert ran.status == 1
-    first, second = ran.err.splitlines()
+    first, second, third = ran.err.splitlines()
     assert first.startswith("mediaserver: routes[0].swml: ")
     assert "sections.main[0].record.max_lenght" in first
     assert second.startswith("routes[1].swml: ")
     assert "relay_script_main_section_missing" in second
+    assert third.startswith("routes[2].on_failure: ")
+    assert "relay_script_main_section_missing" in third

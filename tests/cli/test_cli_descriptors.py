@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from farend.server import free_port
+from farend.ports import free_port
 
 RAISE = (
     "import resource; from mediaserver.cli.descriptors import raise_limit; raise_limit({}, {});"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from farend.server import free_port
+from farend.ports import free_port
 
 from .conftest import Run
 

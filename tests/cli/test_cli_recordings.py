@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from farend.server import KEY, PROJECT, Server, free_port
+from farend.ports import free_port
+from farend.server import KEY, PROJECT, Server
 from mediaserver.audio.voice import babble
 
 from .conftest import Run

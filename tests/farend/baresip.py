@@ -1,19 +1,25 @@
-"""baresip without a head: it calls, sends a wav as its microphone, and hangs up."""
+"""baresip without a head: it calls, or is called, and sends a wav as its microphone.
+
+It hangs up at the end of the wav. What it hears may be kept, as it comes out of its jitter buffer.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from .waveform import Samples
+from .ports import free_port
+from .waveform import Samples, read_wav
 
 MODULES = Path("/usr/lib/baresip/modules")
 
 _CONFIG = """\
 poll_method epoll
-sip_listen 127.0.0.1:0
+sip_listen 127.0.0.1:{port}
 audio_source aufile,{wav}
 audio_srate 8000
 audio_channels 1
@@ -27,7 +33,7 @@ rtp_stats no
 module_path {modules}
 module g711.so
 module aufile.so
-module_tmp account.so
+{hearing}module_tmp account.so
 module_app menu.so
 """
 
@@ -52,18 +58,17 @@ async def call_with_baresip(
     law: str = "PCMU",
     transport: str = "udp",
     rtp_ports: tuple[int, int] = (32000, 32039),
+    hears: bool = False,
 ) -> str:
-    """Call `user` as `caller`, say `samples`, hang up at their end; return what it printed."""
-    _write_profile(folder, samples, caller, law, transport, rtp_ports)
+    """Call `user` as `caller`, say `samples`, hang up at their end; return what it printed.
+
+    What it `hears` is kept for `heard_by`.
+    """
+    account = f"<sip:{caller}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={law}"
+    _write_profile(folder, samples, account, rtp_ports, hears=hears)
     uri = f"sip:{user}@{server[0]}:{server[1]};transport={transport}"
     seconds = round(samples.size / 8000 + 3)
-    process = await asyncio.create_subprocess_exec(
-        shutil.which("baresip") or "baresip",
-        *("-f", str(folder), "-e", f"/dial {uri}", "-t", str(seconds)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    process = await _start(folder, "-e", f"/dial {uri}", "-t", str(seconds))
     try:
         output, _ = await asyncio.wait_for(process.communicate(), seconds + 10)
     except TimeoutError:
@@ -73,20 +78,66 @@ async def call_with_baresip(
     return output.decode(errors="replace")
 
 
+@asynccontextmanager
+async def waiting_baresip(
+    folder: Path, samples: Samples, *, law: str = "PCMU", rtp_ports: tuple[int, int]
+) -> AsyncIterator[str]:
+    """Yield the URI of one that answers at once and says `samples`; it keeps what it hears."""
+    port = free_port()
+    account = f"<sip:called@127.0.0.1>;regint=0;audio_codecs={law};answermode=auto"
+    _write_profile(folder, samples, account, rtp_ports, port=port, hears=True)
+    process = await _start(folder)
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(10):
+            while b"baresip is ready" not in await process.stdout.readline():
+                assert not process.stdout.at_eof(), "baresip does not come up"
+        reading = asyncio.create_task(process.stdout.read())  # a full pipe would hold it up
+        yield f"sip:called@127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        await asyncio.wait_for(process.wait(), 10)
+    await reading
+
+
+def heard_by(folder: Path) -> Samples:
+    """Return what the only call of the baresip of a folder heard."""
+    (path,) = folder.glob("dump-*-dec.wav")
+    return read_wav(path)
+
+
+async def _start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        shutil.which("baresip") or "baresip",
+        *("-f", str(folder), *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
 def _write_profile(
     folder: Path,
     samples: Samples,
-    caller: str,
-    law: str,
-    transport: str,
+    account: str,
     rtp_ports: tuple[int, int],
+    *,
+    port: int = 0,
+    hears: bool = False,
 ) -> None:
     """Write what baresip reads at its start."""
     folder.mkdir(parents=True, exist_ok=True)
     wav = write_wav(folder / "microphone.wav", samples)
+    hearing = f"module sndfile.so\nsnd_path {folder}\n" if hears else ""
     (folder / "config").write_text(
-        _CONFIG.format(wav=wav, first=rtp_ports[0], last=rtp_ports[1], modules=MODULES)
+        _CONFIG.format(
+            wav=wav,
+            first=rtp_ports[0],
+            last=rtp_ports[1],
+            modules=MODULES,
+            port=port,
+            hearing=hearing,
+        )
     )
-    account = f"<sip:{caller}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={law}\n"
-    (folder / "accounts").write_text(account)
+    (folder / "accounts").write_text(f"{account}\n")
     (folder / "contacts").write_text("")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from mediaserver.calls.commands import EndReason
-from mediaserver.calls.recording import RecordingOrder
+from mediaserver.calls.call_state import CallState
+from mediaserver.calls.commands.dialling import DialCall
+from mediaserver.calls.commands.ending import EndCall
 from mediaserver.calls.resource import CallRecord
-from mediaserver.recording.resource import PauseBehavior
 
 SECOND = 1_000_000
 
 
 class Control:
-    """Carries every command out on the one call there is, or raises what a test wants."""
+    """Carries every order out on the one call there is, or raises what a test wants."""
 
     def __init__(self, project_id: str = "p", created_at: int = 0) -> None:
         self.call = CallRecord(
@@ -26,29 +26,31 @@ class Control:
             sip_call_id="1",
             created_at=created_at,
             answered_at=created_at + 2 * SECOND,
+            progress=CallState.ANSWERED,
         )
-        self.did: list[tuple[Any, ...]] = []
+        self.did: list[tuple[str | None, Any]] = []
         self.fault: Exception | None = None
 
-    def _note(self, *what: Any) -> CallRecord:
+    async def dial(self, order: DialCall) -> CallRecord:
+        self._note(None, order)
+        return replace(
+            self.call,
+            direction="outbound-api",
+            from_=order.from_,
+            to=order.to,
+            sip_call_id="",
+            answered_at=None,
+            progress=CallState.CREATED,
+        )
+
+    async def carry_out(self, call_id: str, order: Any) -> CallRecord:
+        self._note(call_id, order)
+        if not isinstance(order, EndCall):
+            return self.call
+        ended_at = self.call.created_at + 14 * SECOND + 340_000
+        return replace(self.call, ended_at=ended_at, end_reason=order.reason.value)
+
+    def _note(self, call_id: str | None, order: Any) -> None:
         if self.fault is not None:
             raise self.fault
-        self.did.append(what)
-        return self.call
-
-    async def record(self, call_id: str, order: RecordingOrder, *, beep_first: bool) -> CallRecord:
-        return self._note("record", call_id, order, beep_first)
-
-    async def pause(self, call_id: str, control_id: str, behavior: PauseBehavior) -> CallRecord:
-        return self._note("pause", call_id, control_id, behavior)
-
-    async def resume(self, call_id: str, control_id: str) -> CallRecord:
-        return self._note("resume", call_id, control_id)
-
-    async def stop(self, call_id: str, control_id: str) -> CallRecord:
-        return self._note("stop", call_id, control_id)
-
-    async def end(self, call_id: str, reason: EndReason) -> CallRecord:
-        call = self._note("end", call_id, reason)
-        ended_at = call.created_at + 14 * SECOND + 340_000
-        return replace(call, ended_at=ended_at, end_reason=reason.value)
+        self.did.append((call_id, order))

@@ -64,9 +64,13 @@ class FarEnd:
 
     def payloads(self, numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the octets of packets, with a mark of half a millisecond now and then."""
-        at = (numbers[:, None] * FRAME + np.arange(FRAME)) / self.rate
+        payloads = np.full((numbers.size, FRAME), SOUND, np.uint8)
+        middle = (numbers + 0.5) * FRAME / self.rate
+        near = np.flatnonzero(np.abs(middle % MARK_EVERY - MARK_EVERY / 2) < FRAME / RATE)
+        at = (numbers[near, None] * FRAME + np.arange(FRAME)) / self.rate
         marked = np.abs(at % MARK_EVERY - MARK_EVERY / 2) < 0.00025
-        return np.where(marked, MARK, SOUND).astype(np.uint8)
+        payloads[near] = np.where(marked, MARK, SOUND)
+        return payloads
 
 
 @dataclass

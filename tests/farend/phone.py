@@ -283,7 +283,7 @@ class Phone:
         answer = await self.ask(self.compose("BYE"))
         assert answer.status == 200, answer
 
-    async def until_ended(self, timeout: float = 15.0) -> None:  # noqa: ASYNC109
+    async def until_ended(self, timeout: float = 30.0) -> None:  # noqa: ASYNC109
         """Wait until the far end hangs up."""
         await asyncio.wait_for(self.ended.wait(), timeout)
 

@@ -14,6 +14,9 @@ from typing import Any
 
 from aiohttp import web
 
+PATIENCE = 30.0
+"""Seconds that something may take to come on a machine that has much else to do."""
+
 
 @dataclass(frozen=True)
 class Callback:
@@ -91,7 +94,7 @@ class Receiver:
         ends = {"finished", "no_input", "error"}
         return next((c for c in self.accepted(path) if c.state in ends), None)
 
-    async def until_final(self, path: str, timeout: float = 10.0) -> Callback:  # noqa: ASYNC109
+    async def until_final(self, path: str, timeout: float = PATIENCE) -> Callback:  # noqa: ASYNC109
         """Wait for the callback that ends the recording announced at `path`; return it."""
         await self.until(lambda: self.final(path) is not None, timeout, f"no end for {path}")
         callback = self.final(path)
@@ -101,7 +104,7 @@ class Receiver:
     async def until(
         self,
         holds: Callable[[], bool],
-        timeout: float = 10.0,  # noqa: ASYNC109
+        timeout: float = PATIENCE,  # noqa: ASYNC109
         otherwise: str = "what was waited for did not come",
     ) -> None:
         """Wait until something holds; AssertionError when it does not in time."""

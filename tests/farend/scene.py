@@ -57,7 +57,7 @@ class Stage:
         def complete() -> bool:
             return sum(c.state in ENDS for c in self.receiver.accepted(path)) == count
 
-        await self.receiver.until(complete, 10, f"{name} is not announced as ended")
+        await self.receiver.until(complete, otherwise=f"{name} is not announced as ended")
         callbacks = self.receiver.accepted(path)
         ids = [c.params["recording_id"] for c in callbacks if c.state in ENDS]
         return Outcome(

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import itertools
 import json
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from .ports import free_block, free_port
 from .waveform import read_wav
 
 KEY = "test-key-that-opens-everything"
@@ -29,11 +27,10 @@ SIGNING_KEY = "test-signing-key-0123456789"
 PROJECT = "6d3a7a0c-0d52-4a0e-9c0a-3b1f0c9f2f11"
 SPACE = "1c0e2a9e-7c58-4b59-8a52-0f4f1d1c7f22"
 
-FILE_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(wav|mp3|mp4|peaks)")
+STARTING, STOPPING = 60.0, 30.0
+"""Seconds these may take on a machine that has much else to do."""
 
-_BLOCK = 600
-# Begun anywhere, so that two runs of the tests on one machine do not get in each other's way.
-_blocks = itertools.count(random.randrange(20))
+FILE_NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.(wav|mp3|mp4|peaks)")
 
 
 @dataclass(frozen=True)
@@ -107,10 +104,16 @@ class Server:
         config.update(settings)
         self._config.write_text(yaml.safe_dump(config))
 
-    def add_route(self, user: str, swml: str) -> None:
+    def add_route(self, user: str, swml: str, **settings: str) -> None:
         """Let another script answer for `user`: a URL; before the server starts."""
         config = yaml.safe_load(self._config.read_text())
-        config["routes"].append({"to": user, "swml": swml})
+        config["routes"].append({"to": user, "swml": swml, **settings})
+        self._config.write_text(yaml.safe_dump(config))
+
+    def set(self, section: str, key: str, value: object) -> None:
+        """Set one setting more; before the server starts."""
+        config = yaml.safe_load(self._config.read_text())
+        config.setdefault(section, {})[key] = value
         self._config.write_text(yaml.safe_dump(config))
 
     @property
@@ -134,12 +137,13 @@ class Server:
                 cwd=self.folder,
                 env=self._environment,
             )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + STARTING
         while not self.is_well():
             assert self._process.poll() is None, f"the server ended:\n{self.text()}"
             if time.monotonic() > deadline:
-                self._process.kill()
-                raise AssertionError(f"the server does not come up:\n{self.text()}")
+                said = self.text()
+                self.kill()
+                raise AssertionError(f"the server does not come up:\n{said}")
             time.sleep(0.05)
         return self
 
@@ -189,10 +193,11 @@ class Server:
         if self._process.poll() is None:
             self.terminate()
             try:
-                status = self.wait(10)
+                status = self.wait(STOPPING)
             except subprocess.TimeoutExpired:
+                said = self.text()
                 self.kill()
-                raise AssertionError(f"does not stop:\n{self.text()[-6000:]}") from None
+                raise AssertionError(f"does not stop:\n{said[-6000:]}") from None
             assert status == 0, f"exit status {status}:\n{self.text()}"
         self.assert_clean()
 
@@ -271,35 +276,3 @@ class Server:
     def files(self) -> list[Path]:
         """Return every file of every recording."""
         return sorted(p for p in (self.data / "recordings").rglob("*") if p.is_file())
-
-
-def free_port() -> int:
-    """Return a port that is free over UDP and TCP, out of the range that clients are given."""
-    for _ in range(4000):
-        port = next(_ports)
-        if _is_free(port, socket.SOCK_DGRAM) and _is_free(port, socket.SOCK_STREAM):
-            return port
-    raise AssertionError("no free port")
-
-
-def free_block() -> range:
-    """Return a range of UDP ports of which nearly all are free."""
-    for _ in range(20):
-        first = 20000 + _BLOCK * (next(_blocks) % 20)
-        block = range(first, first + _BLOCK)
-        if all(_is_free(port, socket.SOCK_DGRAM) for port in block[::10]):
-            return block
-    raise AssertionError("no free range of ports")
-
-
-def _is_free(port: int, kind: socket.SocketKind) -> bool:
-    try:
-        with socket.socket(socket.AF_INET, kind) as probe:
-            probe.bind(("127.0.0.1", port))
-    except OSError:
-        return False
-    return True
-
-
-_first = random.randrange(14000, 18000)
-_ports: Iterator[int] = itertools.cycle([*range(_first, 19000), *range(14000, _first)])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from .server import free_port
+from .ports import free_port
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "interop" / "scenarios"
 
@@ -41,7 +43,37 @@ async def run_sipp(
     if rows is not None:
         (folder / "rows.csv").write_text(rows)
         arguments += ["-inf", str(folder / "rows.csv")]
-    process = await asyncio.create_subprocess_exec(
+    process = await _start(folder, arguments)
+    await _end(process, folder, scenario, timeout)
+
+
+@asynccontextmanager
+async def waiting_sipp(
+    scenario: str, folder: Path, port: int, values: Mapping[str, str] | None = None
+) -> AsyncIterator[None]:
+    """Let SIPp be called at `port`, once; AssertionError unless that succeeds."""
+    path = _write_scenario(scenario, folder, values or {})
+    process = await _start(
+        folder,
+        [
+            *("-sf", str(path), "-m", "1", "-i", "127.0.0.1", "-mi", "127.0.0.1", "-t", "u1"),
+            *("-p", str(port), "-nostdin", "-timeout", "30s", "-timeout_error", "-trace_err"),
+        ],
+    )
+    try:
+        while not _is_taken(port):
+            assert process.returncode is None, _errors(folder)
+            await asyncio.sleep(0.02)
+        yield
+    except BaseException:
+        process.kill()
+        await process.wait()
+        raise
+    await _end(process, folder, scenario, 30)
+
+
+async def _start(folder: Path, arguments: list[str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         shutil.which("sipp") or "sipp",
         *arguments,
         cwd=folder,
@@ -49,6 +81,15 @@ async def run_sipp(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
+
+
+async def _end(
+    process: asyncio.subprocess.Process,
+    folder: Path,
+    scenario: str,
+    timeout: float,  # noqa: ASYNC109
+) -> None:
+    """Wait for the end of its calls, which must all have succeeded."""
     try:
         output, _ = await asyncio.wait_for(process.communicate(), timeout + 10)
     except TimeoutError:
@@ -57,6 +98,15 @@ async def run_sipp(
         raise AssertionError(f"SIPp does not end: {scenario}") from None
     tail = output.decode(errors="replace")[-3000:]
     assert process.returncode == 0, f"SIPp: {process.returncode}\n{_errors(folder)}\n{tail}"
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
 
 
 def _write_scenario(scenario: str, folder: Path, values: Mapping[str, str]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaserver.calls.ports import JournalFile, LegListener, LegStatistics
+from mediaserver.calls.ports import JournalFile, LegListener, LegStatistics, LiveAudio
 from mediaserver.recording.resource import Direction
 from mediaserver.sdp.session import AudioSession
 
@@ -41,6 +41,10 @@ class TapeLeg:
         self.closed = False
         self._journals: tuple[JournalFile, JournalFile] | None = None
         self._kept = 0
+
+    @property
+    def heard_at(self) -> float | None:
+        return None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -94,9 +98,13 @@ class TapeLeg:
     def keep_no_more(self) -> None:
         self._journals = None
 
-    async def play(self, samples: NDArray[np.int16]) -> None: ...
+    async def play(self, samples: NDArray[np.int16]) -> int:
+        return int(samples.size)
 
     def stop_playing(self) -> None: ...
+
+    def tap(self, direction: Direction, ptime: int, *, apart: bool = False) -> LiveAudio:
+        raise NotImplementedError
 
     async def send_digits(self, digits: str) -> None: ...
 

@@ -11,6 +11,7 @@ import wave
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,6 +46,21 @@ def read_wav(source: Path | bytes) -> Samples:
         assert file.getframerate() == 8000
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         return samples.reshape(-1, file.getnchannels()) if file.getnchannels() > 1 else samples
+
+
+def decoded(path: Path) -> Samples:
+    """Return a file's audio as a player hears it."""
+    with av.open(str(path)) as container:
+        frames: list[Samples] = []
+        resampler = av.AudioResampler("s16p", rate=8000)
+        for frame in container.decode(audio=0):
+            frames += [_samples(made) for made in resampler.resample(frame)]
+        frames += [_samples(made) for made in resampler.resample(None)]
+    return np.concatenate(frames, axis=1) if frames else np.zeros((1, 0), np.int16)
+
+
+def _samples(frame: av.AudioFrame) -> Samples:
+    return frame.to_ndarray().astype(np.int16)
 
 
 @dataclass(frozen=True)

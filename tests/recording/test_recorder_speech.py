@@ -39,10 +39,15 @@ def _speech(path: Path) -> NDArray[np.float64]:
 
 
 @cache
+def _power(path: Path) -> float:
+    """Return the active power of a file's speech."""
+    return active_power(_speech(path))
+
+
+@cache
 def _loud(path: Path) -> NDArray[np.float64]:
     """Return a file's speech at an active level of 1."""
-    speech = _speech(path)
-    loud: NDArray[np.float64] = speech / np.sqrt(active_power(speech))
+    loud: NDArray[np.float64] = _speech(path) / np.sqrt(_power(path))
     return loud
 
 
@@ -107,12 +112,17 @@ def _placed(
     snr: float,
     rng: np.random.Generator,
     files: tuple[Path, ...] = (),
+    power: float = 0.0,
 ) -> NDArray[np.int16]:
-    """Return speech after a second of the line and before three: digital silence or noise."""
+    """Return speech after a second of the line and before three: digital silence or noise.
+
+    `power` is that of the speech, measured here if it is not known.
+    """
     line = np.concatenate([np.zeros(LEAD), speech, np.zeros(TAIL)])
     if noise:
         sound = NOISES[noise](len(line), rng, files)
-        line += sound * np.sqrt(active_power(speech) / 10 ** (snr / 10) / (sound**2).mean())
+        power = power or active_power(speech)
+        line += sound * np.sqrt(power / 10 ** (snr / 10) / (sound**2).mean())
     return np.clip(np.round(line), -32768, 32767).astype(np.int16)
 
 
@@ -133,7 +143,8 @@ def _errors(
     errors = []
     for path in _prompts(files):
         speech = _speech(path) * 10 ** (gain_db / 20)
-        line = _placed(speech, noise, snr, rng, crowd or files)
+        power = _power(path) * 10 ** (gain_db / 10)
+        line = _placed(speech, noise, snr, rng, crowd or files, power)
         if law == "ulaw":
             line = decode_ulaw(encode_ulaw(line))
         elif law == "alaw":

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from farend.phone import Phone
+from farend.ports import free_block, free_port
 from farend.receiver import Receiver
-from farend.server import free_block, free_port
 from farend.speech import choose, utterance
 from farend.talker import Talker
 from farend.waveform import place, read_wav

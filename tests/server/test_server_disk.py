@@ -23,7 +23,7 @@ RECORD = {"initial_timeout": 0, "end_silence_timeout": 0}
 
 
 async def logged(server: Server, event: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while event not in server.text():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 

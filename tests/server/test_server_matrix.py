@@ -16,7 +16,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-import av
 import numpy as np
 import pytest
 
@@ -26,7 +25,7 @@ from farend.scene import ENDS
 from farend.server import PROJECT, SPACE, Server
 from farend.speech import encode, key_payloads
 from farend.talker import Talker
-from farend.waveform import Samples, sine
+from farend.waveform import Samples, decoded, sine
 
 FORMATS: Final = ("wav", "mp3", "mp4")
 ENDINGS: Final = ("terminator", "end_silence", "initial_timeout", "max_length", "stop", "hang_up")
@@ -152,21 +151,6 @@ def bursts(samples: Samples) -> list[tuple[float, float]]:
     cuts = np.flatnonzero(np.diff(loud) > 16)
     starts, ends = loud[np.r_[0, cuts + 1]], loud[np.r_[cuts, loud.size - 1]] + 1
     return [(a / 200, b / 200) for a, b in zip(starts, ends, strict=True)]
-
-
-def decoded(path: Path) -> Samples:
-    """Return a file's audio as a player hears it."""
-    with av.open(str(path)) as container:
-        frames: list[Samples] = []
-        resampler = av.AudioResampler("s16p", rate=8000)
-        for frame in container.decode(audio=0):
-            frames += [_samples(made) for made in resampler.resample(frame)]
-        frames += [_samples(made) for made in resampler.resample(None)]
-    return np.concatenate(frames, axis=1) if frames else np.zeros((1, 0), np.int16)
-
-
-def _samples(frame: av.AudioFrame) -> Samples:
-    return frame.to_ndarray().astype(np.int16)
 
 
 class Theatre:

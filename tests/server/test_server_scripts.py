@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
+from farend.caller import Caller
 from farend.phone import Phone
 from farend.receiver import Receiver
-from farend.server import PROJECT, Server
-from farend.speech import choose, key_payloads, utterance
-from farend.talker import Talker
+from farend.server import Server
+from farend.speech import choose, utterance
 from farend.waveform import place
-
-CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
 def menu(receiver: Receiver) -> list[object]:
@@ -90,29 +86,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iter
     with_leave.expected = {"document refused"}
     with with_leave as server:
         yield server
-
-
-class Caller:
-    """A phone whose timestamps go on with time while it says nothing."""
-
-    def __init__(self, phone: Phone) -> None:
-        self.phone = phone
-        self._talker = Talker()
-        self._spoke = time.monotonic()
-
-    async def say(self, payload: bytes) -> None:
-        """Say something."""
-        self._catch_up()
-        self._spoke = await self.phone.say(self._talker.say(payload)) + 0.02
-
-    async def press(self, key: int) -> None:
-        """Press a key, as an application that sends nothing beside it does."""
-        self._catch_up()
-        await self.phone.say(self._talker.press(key_payloads(key), lasting=0.16))
-        self._spoke = time.monotonic() + 0.02
-
-    def _catch_up(self) -> None:
-        self._talker.pause(max(0.0, time.monotonic() - self._spoke))
 
 
 @asynccontextmanager
@@ -229,26 +202,3 @@ async def test_what_an_application_is_asked_becomes_variables(
     assert asked.headers["content-type"] == "application/json"
     assert asked.event["who"].startswith("sip:caller@")
     assert asked.event["n"] == [1]
-
-
-async def test_the_menu_that_comes_with_it_leads_to_a_message(tmp_path: Path) -> None:
-    document = yaml.safe_load((CONFIG / "menu.yaml").read_text())
-    with Server(tmp_path, {"menu": document["sections"]["main"]}) as server:
-        script = tmp_path / "script-0.json"
-        script.write_text(json.dumps(document))
-        async with calling(server, "menu") as caller:
-            await caller.press(5)
-            await asyncio.sleep(0.3)
-            await caller.press(2)
-            async with asyncio.timeout(10):
-                while not (rows := listed(server)):  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)
-            assert rows[0]["state"] == "PENDING"
-            await caller.phone.hang_up()
-
-
-def listed(server: Server) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = server.get(f"/v1beta1/projects/{PROJECT}/recordings").json[
-        "recordings"
-    ]
-    return found

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -17,28 +18,32 @@ from aiohttp import web
 from yarl import URL
 
 from farend.control import Control
+from mediaserver.calls.book import CallBook
 from mediaserver.calls.growing import GrowingRecordings, Running
 from mediaserver.calls.rendition import Renditions
+from mediaserver.calls.resource import CallRecord
 from mediaserver.recording.announcement import Announcement, Kind
 from mediaserver.recording.journal import open_journal
 from mediaserver.recording.render import render
 from mediaserver.recording.rendering import Rendered, RenderJob
 from mediaserver.recording.resource import Audio, Direction, Format, Recording, Source, Span
 from mediaserver.recording.states import State
+from mediaserver.store.calls import Calls
 from mediaserver.store.database import Database
 from mediaserver.store.erase import Eraser
 from mediaserver.store.files import Files
 from mediaserver.store.journal_folders import JournalFolders
 from mediaserver.store.outbox import Outbox
 from mediaserver.store.recordings import Recordings
-from mediaserver.web.auth import DELETE, GET, LIST, ApiKey, ApiKeys
+from mediaserver.web.auth import DELETE, GET, LIST, READ, ApiKey, ApiKeys
 from mediaserver.web.connection import ServerLimits
 from mediaserver.web.delivery import Delivery
 from mediaserver.web.health import Health
-from mediaserver.web.manner import ready_manner, status_manner
+from mediaserver.web.manner import query_manner, ready_manner, status_manner
 from mediaserver.web.outbound import OutboundGuard, Poster
+from mediaserver.web.routes import Deps
 from mediaserver.web.schedule import DEFAULT_DELAYS, Schedule
-from mediaserver.web.server import Deps, WebServer, build_app
+from mediaserver.web.server import WebServer, build_app
 from mediaserver.web.signatures import EnfonicaSigner, Signer
 
 PROJECT = "00000000-0000-4000-8000-000000000001"
@@ -48,7 +53,7 @@ SIGNING_KEY = "PSKtest1234567890abcdef"
 ENFONICA_KEY = bytes(range(64))
 
 ALL, LISTER, GETTER = "key-for-everything", "key-that-lists", "key-that-gets"
-DELETER = "key-that-deletes"
+DELETER, READER = "key-that-deletes", "key-that-reads-calls"
 
 
 class StillClock:
@@ -177,6 +182,31 @@ def control() -> Control:
     return Control(PROJECT, DAWN)
 
 
+class NoExchange:
+    """Calls that are up, as a test says."""
+
+    def __init__(self) -> None:
+        self.up: dict[str, CallRecord] = {}
+
+    def place(self, order: Any, script: Any = None) -> Any:
+        raise AssertionError
+
+    def began(self, call: Any) -> None:
+        raise AssertionError
+
+    def find(self, call_id: str) -> Any:
+        record = self.up.get(call_id)
+        return record and SimpleNamespace(resource=record)
+
+    def records(self) -> list[CallRecord]:
+        return list(self.up.values())
+
+
+@pytest.fixture
+def exchange() -> NoExchange:
+    return NoExchange()
+
+
 @pytest.fixture
 def running() -> dict[str, Running]:
     """Recordings in progress, by id."""
@@ -231,6 +261,7 @@ async def api(
     clock: StillClock,
     limits: ServerLimits,
     control: Control,
+    exchange: NoExchange,
     running: dict[str, Running],
     renderer: InProcess,
 ) -> AsyncIterator[Api]:
@@ -249,6 +280,7 @@ async def api(
                     ApiKey(LISTER, frozenset({LIST})),
                     ApiKey(GETTER, frozenset({GET})),
                     ApiKey(DELETER, frozenset({DELETE}), "api_keys[3]"),
+                    ApiKey(READER, frozenset({READ})),
                 ]
             ),
             recordings=recordings,
@@ -271,6 +303,7 @@ async def api(
                 sample_rate=None,
             ),
             calls=control,
+            book=CallBook(Calls(database), exchange, PROJECT),
             health=lambda: holder[0].health,
             clock=clock,
         )
@@ -406,6 +439,7 @@ async def deliver(
                 poster,
                 {
                     Kind.STATUS: status_manner(Signer(SIGNING_KEY), Schedule(delays, lambda: 0.5)),
+                    Kind.QUERY: query_manner(Signer(SIGNING_KEY), Schedule(delays, lambda: 0.5)),
                     Kind.READY: ready_manner(EnfonicaSigner(ENFONICA_KEY)),
                 },
                 clock,

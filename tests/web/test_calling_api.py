@@ -12,13 +12,31 @@ from typing import Any
 import pytest
 
 from farend.control import Control
-from mediaserver.calls.commands import CommandRefused, EndReason, NotThere
+from mediaserver.calls.call_state import CallState, StateWatch
+from mediaserver.calls.commands import CommandRefused, NotThere
+from mediaserver.calls.commands.bridging import DisconnectCall
+from mediaserver.calls.commands.dialling import DialCall
+from mediaserver.calls.commands.ending import EndCall, EndReason
+from mediaserver.calls.commands.recording import (
+    PauseRecording,
+    ResumeRecording,
+    StartRecording,
+    StopRecording,
+)
+from mediaserver.calls.commands.telling import TellEvent
+from mediaserver.calls.commands.updating import FinalStatus, UpdateCall
+from mediaserver.calls.document_source import DocumentSource
 from mediaserver.calls.recording import RecordingOrder
+from mediaserver.calls.referring import ReferOrder
+from mediaserver.calls.source import Source as Source_
 from mediaserver.errors import LocalError
 from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.resource import Direction, Format, PauseBehavior, Source
+from mediaserver.sip.digest import Credentials
 from mediaserver.web import body
-from mediaserver.web.command import MAX_FAULTS
+from mediaserver.web.commands import COMMANDS
+from mediaserver.web.commands.fault import MAX_FAULTS
+from mediaserver.web.commands.unsupported import UNSUPPORTED
 from mediaserver.web.connection import ServerLimits
 
 PATH = "/api/calling/calls"
@@ -69,24 +87,25 @@ async def test_the_defaults_of_a_recording_are_those_of_this_surface(
     assert status == 200
     assert control.did == [
         (
-            "record",
             "call-1",
-            RecordingOrder(
-                rules=StopRules(
-                    terminators="#",
-                    initial_timeout=4.0,
-                    end_silence_timeout=0.5,
-                    max_length=0,
-                    input_sensitivity=44.0,
+            StartRecording(
+                order=RecordingOrder(
+                    rules=StopRules(
+                        terminators="#",
+                        initial_timeout=4.0,
+                        end_silence_timeout=0.5,
+                        max_length=0,
+                        input_sensitivity=44.0,
+                    ),
+                    format=Format.MP3,
+                    direction=Direction.SPEAK,
+                    stereo=False,
+                    status_url=None,
+                    source=Source.CALL_RECORDING,
+                    control_id="k",
                 ),
-                format=Format.MP3,
-                direction=Direction.SPEAK,
-                stereo=False,
-                status_url=None,
-                source=Source.CALL_RECORDING,
-                control_id="k",
+                beep_first=False,
             ),
-            False,
         )
     ]
 
@@ -106,8 +125,9 @@ async def test_every_parameter_of_a_recording_is_heeded(api: Any, control: Contr
     sent["params"]["status_url"] = "HTTPS://user:pass@app.example.com/x?y=1"
     status, _ = await post(api, sent)
     assert status == 200
-    ((_, _, order, beep_first),) = control.did
-    assert beep_first
+    ((_, ordered),) = control.did
+    assert ordered.beep_first
+    order = ordered.order
     assert order.rules == StopRules(
         terminators="1A*",
         initial_timeout=0,
@@ -120,32 +140,29 @@ async def test_every_parameter_of_a_recording_is_heeded(api: Any, control: Contr
 
 
 @pytest.mark.parametrize(
-    ("sent", "done"),
+    ("sent", "order"),
     [
         (
             command("calling.record.pause", control_id="k"),
-            ("pause", "call-1", "k", PauseBehavior.SKIP),
+            PauseRecording(control_id="k", behavior=PauseBehavior.SKIP),
         ),
         (
             command("calling.record.pause", control_id="k", behavior="silence"),
-            ("pause", "call-1", "k", PauseBehavior.SILENCE),
+            PauseRecording(control_id="k", behavior=PauseBehavior.SILENCE),
         ),
-        (command("calling.record.resume", control_id="k ü"), ("resume", "call-1", "k ü")),
-        (command("calling.record.stop", control_id="k"), ("stop", "call-1", "k")),
-        (command("calling.end"), ("end", "call-1", EndReason.HANGUP)),
-        ({"id": "call-1", "command": "calling.end"}, ("end", "call-1", EndReason.HANGUP)),
-        (
-            command("calling.end", reason="noAnswer"),
-            ("end", "call-1", EndReason.NO_ANSWER),
-        ),
+        (command("calling.record.resume", control_id="k ü"), ResumeRecording(control_id="k ü")),
+        (command("calling.record.stop", control_id="k"), StopRecording(control_id="k")),
+        (command("calling.end"), EndCall(reason=EndReason.HANGUP)),
+        ({"id": "call-1", "command": "calling.end"}, EndCall(reason=EndReason.HANGUP)),
+        (command("calling.end", reason="noAnswer"), EndCall(reason=EndReason.NO_ANSWER)),
     ],
 )
 async def test_commands_are_passed_on(
-    api: Any, control: Control, sent: dict[str, Any], done: tuple[Any, ...]
+    api: Any, control: Control, sent: dict[str, Any], order: Any
 ) -> None:
     status, _ = await post(api, sent)
     assert status == 200
-    assert control.did == [done]
+    assert control.did == [("call-1", order)]
 
 
 async def test_the_answer_is_the_call(api: Any) -> None:
@@ -218,7 +235,7 @@ MISSING, INVALID = "missing_required_parameter", "invalid_parameter"
     [
         ({}, {"id": MISSING, "command": MISSING}),
         ({"id": 7, "command": "calling.end"}, {"id": INVALID}),
-        ({"id": "x", "command": "dial"}, {"command": INVALID}),
+        ({"id": "x", "command": "calling.sing"}, {"command": INVALID}),
         ({"id": "x", "command": ["calling.end"]}, {"command": INVALID}),
         ({"id": "x", "command": "calling.end", "params": []}, {"params": INVALID}),
         ({"id": "x", "command": "calling.end", "more": 1}, {"more": INVALID}),
@@ -244,6 +261,271 @@ async def test_every_fault_is_named_in_one_answer(
 ) -> None:
     assert await faults(api, sent) == found
     assert control.did == []
+
+
+DIAL = {"from": "+4930123", "to": "sip:bob@example.com", "url": "https://app.example.com/swml"}
+SWML = {"version": "1.0.0", "sections": {"main": [{"hangup": {}}]}}
+
+
+def dial(**changes: Any) -> dict[str, Any]:
+    params = {**DIAL, **changes}
+    return {"command": "dial", "params": {k: v for k, v in params.items() if v is not None}}
+
+
+async def test_a_call_is_dialled_with_the_defaults_of_the_contract(
+    api: Any, control: Control
+) -> None:
+    status, answer = await post(api, dial())
+    assert status == 200
+    assert (answer["status"], answer["direction"]) == ("queued", "outbound-api")
+    assert control.did == [
+        (
+            None,
+            DialCall(
+                to="sip:bob@example.com",
+                from_="+4930123",
+                source=Source_(DocumentSource(url="https://app.example.com/swml")),
+                timeout=60,
+            ),
+        )
+    ]
+
+
+async def test_every_parameter_of_a_call_that_is_dialled_is_heeded(
+    api: Any, control: Control
+) -> None:
+    sent = dial(
+        caller_id="Our Name",
+        username="u",
+        password="p",
+        url_method="GET",
+        fallback_url="https://b.example.com/",
+        status_url="https://c.example.com/",
+        status_events=["ringing", "ended"],
+        codecs="pcma, PCMU",
+        timeout=600,
+        send_digits="1w2",
+        custom_variables={"customer": "17"},
+        max_price_per_minute=0.5,
+        region="eu",
+        to_script="x",
+    )
+    assert (await post(api, sent))[0] == 200
+    ((_, order),) = control.did
+    url = "https://app.example.com/swml"
+    document = DocumentSource(url=url, method="GET", fallback_url="https://b.example.com/")
+    assert order == DialCall(
+        to="sip:bob@example.com",
+        from_="+4930123",
+        from_name="Our Name",
+        source=Source_(document, "https://c.example.com/"),
+        codecs=("PCMA", "PCMU"),
+        credentials=Credentials("u", "p"),
+        timeout=600,
+        watch=StateWatch("https://c.example.com/", frozenset({"ringing", "ended"})),
+        digits="1w2",
+        envs={"customer": "17"},
+    )
+    assert "'p'" not in repr(order)
+
+
+@pytest.mark.parametrize("caller_id", ["+4940567", "sip:shown@example.com"])
+async def test_a_caller_id_that_is_an_address_is_where_the_call_comes_from(
+    api: Any, control: Control, caller_id: str
+) -> None:
+    assert (await post(api, dial(caller_id=caller_id)))[0] == 200
+    ((_, order),) = control.did
+    assert (order.from_, order.from_name) == (caller_id, "")
+
+
+@pytest.mark.parametrize("swml", [SWML, json.dumps(SWML), "sections: {main: [hangup: {}]}"])
+async def test_a_document_may_stand_in_the_command(api: Any, control: Control, swml: Any) -> None:
+    assert (await post(api, dial(url=None, swml=swml)))[0] == 200
+    ((_, order),) = control.did
+    assert order.source.document.sections["main"][0].method == "hangup"
+    assert not order.source.document.allow_files
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"from": None, "to": None}, {"from": MISSING}),
+        ({"to": None}, {"to": MISSING}),
+        ({"to": None, "to_script": "x"}, {"to": MISSING}),
+        ({"to": "bob"}, {"to": INVALID}),
+        ({"to": "sip:"}, {"to": INVALID}),
+        ({"to": "sip:a@b?X=y"}, {"to": INVALID}),
+        ({"from": "sip:@"}, {"from": INVALID}),
+        ({"from": "a\nb"}, {"from": INVALID}),
+        ({"url": None}, {"url": MISSING}),
+        ({"swml": SWML}, {"swml": INVALID}),
+        ({"url": "file:///etc/passwd"}, {"url": INVALID}),
+        ({"url": None, "swml": 7}, {"swml": INVALID}),
+        ({"url": None, "swml": "{"}, {"swml": INVALID}),
+        ({"url": None, "swml": {"sections": {}}}, {"swml.sections.main": INVALID}),
+        (
+            {"url": None, "swml": {"sections": {"main": [{"play": {"url": "x.wav"}}]}}},
+            {"swml.sections.main[0].play.url": INVALID},
+        ),
+        ({"username": "u"}, {"password": MISSING}),
+        ({"password": "p"}, {"username": MISSING}),
+        ({"status_events": ["ending"]}, {"status_events.0": INVALID}),
+        ({"status_events": ["ended"] * 9}, {"status_events": INVALID}),
+        ({"url_method": "PUT"}, {"url_method": INVALID}),
+        ({"codecs": "PCMU,SPEEX"}, {"codecs": INVALID}),
+        ({"codecs": []}, {"codecs": INVALID}),
+        ({"codecs": ["PCMU"] * 17}, {"codecs": INVALID}),
+        ({"codecs": [["PCMU"]]}, {"codecs": INVALID}),
+        ({"timeout": 0}, {"timeout": INVALID}),
+        ({"timeout": 601}, {"timeout": INVALID}),
+        ({"timeout": 1.5}, {"timeout": INVALID}),
+        ({"send_digits": "1x"}, {"send_digits": INVALID}),
+        ({"send_digits": ""}, {"send_digits": INVALID}),
+        ({"send_digits": "1" * 257}, {"send_digits": INVALID}),
+        ({"max_price_per_minute": -1}, {"max_price_per_minute": INVALID}),
+        ({"custom_variables": {f"v{n}": "" for n in range(21)}}, {"custom_variables": INVALID}),
+        ({"custom_variables": {"a": "ü" * 513}}, {"custom_variables": INVALID}),
+        ({"custom_variables": {"1a": ""}}, {"custom_variables": INVALID}),
+        ({"custom_variables": {"sw_a": ""}}, {"custom_variables": INVALID}),
+        ({"custom_variables": {"a\n": ""}}, {"custom_variables": INVALID}),
+        ({"custom_variables": {"a": 1}}, {"custom_variables.a": INVALID}),
+        ({"color": "red"}, {"color": INVALID}),
+    ],
+)
+async def test_what_cannot_be_dialled_is_named(
+    api: Any, control: Control, changes: dict[str, Any], found: dict[str, str]
+) -> None:
+    assert await faults(api, dial(**changes)) == found
+    assert control.did == []
+
+
+async def test_a_call_to_be_dialled_has_no_id(api: Any, control: Control) -> None:
+    assert await faults(api, {"id": "x", **dial()}) == {"id": INVALID}
+    assert control.did == []
+
+
+async def test_an_update_names_its_call_beside_the_command_or_in_its_params(
+    api: Any, control: Control
+) -> None:
+    params = {"status": "canceled"}
+    for sent in (
+        {"command": "update", "params": {"id": "call-1", **params}},
+        {"command": "update", "id": "call-1", "params": params},
+        {"command": "update", "id": "call-1", "params": {"id": "call-1", **params}},
+    ):
+        assert (await post(api, sent))[0] == 200
+    order = UpdateCall(status=FinalStatus.CANCELED)
+    assert control.did == [("call-1", order)] * 3
+
+
+@pytest.mark.parametrize(
+    ("params", "found"),
+    [
+        ({}, {"url": MISSING}),
+        ({"url": "http://x/", "swml": SWML}, {"swml": INVALID}),
+        ({"id": "call-2", "status": "canceled"}, {"id": INVALID}),
+        ({"status": "ended"}, {"status": INVALID}),
+        ({"swml": {"sections": {"main": []}}}, {"swml.sections.main": INVALID}),
+    ],
+)
+async def test_what_an_update_cannot_change_is_named(
+    api: Any, params: dict[str, Any], found: dict[str, str]
+) -> None:
+    assert await faults(api, command("update", **params)) == found
+
+
+async def test_an_update_without_any_id_is_refused(api: Any) -> None:
+    sent = {"command": "update", "params": {"status": "canceled"}}
+    assert await faults(api, sent) == {"id": MISSING}
+
+
+@pytest.mark.parametrize("dest", ["+49 30 123", "sip:bob@example.com", "sips:bob@example.com"])
+async def test_a_transfer_to_an_address_is_a_document_that_connects(
+    api: Any, control: Control, dest: str
+) -> None:
+    assert (await post(api, command("calling.transfer", dest=dest)))[0] == 200
+    ((_, order),) = control.did
+    (step,) = order.source.document.sections["main"]
+    assert step.method == "connect"
+
+
+async def test_a_transfer_may_be_to_a_document(api: Any, control: Control) -> None:
+    for dest in ("http://app/swml", SWML, json.dumps(SWML)):
+        assert (await post(api, command("calling.transfer", dest=dest)))[0] == 200
+    url, *inline = [order.source.document for _, order in control.did]
+    assert url == DocumentSource(url="http://app/swml")
+    assert [document.sections["main"][0].method for document in inline] == ["hangup"] * 2
+
+
+@pytest.mark.parametrize(
+    ("dest", "found"),
+    [
+        (None, {"dest": INVALID}),
+        ("", {"dest": INVALID}),
+        ("queue:sales", {"dest": INVALID}),
+        ("/public/x", {"dest": INVALID}),
+        ("stream:wss://x/", {"dest": INVALID}),
+        ("sip:a@b?X=y", {"dest": INVALID}),
+        ("http://", {"dest": INVALID}),
+        (["sip:a@b"], {"dest": INVALID}),
+        ({"sections": {"main": [{"dance": {}}]}}, {"dest.sections.main[0].dance": INVALID}),
+    ],
+)
+async def test_what_nothing_can_be_transferred_to_is_named(
+    api: Any, dest: Any, found: dict[str, str]
+) -> None:
+    assert await faults(api, command("calling.transfer", dest=dest)) == found
+
+
+async def test_a_refer_names_a_sip_device(api: Any, control: Control) -> None:
+    params = {"to": "sip:bob@example.com", "username": "u", "password": "p"}
+    device = {"type": "sip", "params": params}
+    url = "http://app/refer"
+    sent = command("calling.refer", device=device, status_url=url)
+    assert (await post(api, sent))[0] == 200
+    ((_, order),) = control.did
+    assert order.order == ReferOrder(
+        to="sip:bob@example.com", credentials=Credentials("u", "p"), status_url=url
+    )
+    for wrong, found in (
+        ({"type": "phone", "params": params}, {"device.type": INVALID}),
+        ({"type": "sip"}, {"device.params": MISSING}),
+        ({"type": "sip", "params": {"to": "+4930"}}, {"device.params.to": INVALID}),
+        (
+            {"type": "sip", "params": {"to": "sip:a@b", "username": "u"}},
+            {"device.params.password": MISSING},
+        ),
+    ):
+        assert await faults(api, command("calling.refer", device=wrong)) == found
+
+
+async def test_commands_without_much_to_say(api: Any, control: Control) -> None:
+    await post(api, command("calling.disconnect"))
+    await post(api, command("calling.user_event", event={"a": [1, {"b": None}]}))
+    assert control.did == [
+        ("call-1", DisconnectCall()),
+        ("call-1", TellEvent(event={"a": [1, {"b": None}]})),
+    ]
+    assert await faults(api, command("calling.user_event")) == {"event": MISSING}
+    assert await faults(api, command("calling.user_event", event=[])) == {"event": INVALID}
+
+
+@pytest.mark.parametrize("name", sorted(UNSUPPORTED))
+async def test_a_command_that_this_server_lacks_says_what_is_missing(api: Any, name: str) -> None:
+    status, answer = await post(api, command(name, whatever=1))
+    assert status == 422
+    (fault,) = answer["errors"]
+    assert (fault["attribute"], fault["code"]) == ("command", INVALID)
+    assert fault["message"] == f"command {name} cannot be carried out: {UNSUPPORTED[name]}"
+
+
+async def test_a_deep_document_is_within_the_bounds_of_a_body(api: Any, control: Control) -> None:
+    deep: Any = "end"
+    for _ in range(24):
+        deep = {"a": deep}
+    document = {"sections": {"main": [{"set": {"x": deep}}]}}
+    assert (await post(api, dial(url=None, swml=document)))[0] == 200
+    assert len(control.did) == 1
 
 
 @pytest.mark.parametrize("url", ["ftp://x/y", "http://", "app.example.com", "http://a b/", 7])
@@ -337,7 +619,7 @@ async def test_a_project_and_its_key_may_come_as_basic(api: Any, control: Contro
         b'{"id": ' + b"1" * 5000 + b"}",
         b"[" * 60_000,
         b'{"id":' * 10_000,
-        b'{"id": ' + b"[" * 17 + b"]" * 17 + b"}",
+        b'{"id": ' + b"[" * 36 + b"]" * 36 + b"}",
     ],
 )
 async def test_what_is_no_json_object_is_400(api: Any, control: Control, sent: bytes) -> None:
@@ -439,9 +721,9 @@ async def test_a_body_that_will_be_refused_is_not_asked_for(api: Any) -> None:
 
 
 async def test_other_methods_and_paths_have_the_same_shape_of_error(api: Any) -> None:
-    status, headers, answer = await api.ask(PATH)
+    status, headers, answer = await api.ask(PATH, method="PUT")
     assert (status, answer) == (405, {"error": "Method Not Allowed"})
-    assert headers["Allow"] == "POST"
+    assert set(headers["Allow"].split(",")) == {"GET", "HEAD", "POST"}
     status, _, answer = await api.ask("/api/calling/nothing", method="POST")
     assert (status, answer) == (404, {"error": "Not Found"})
     status, _, answer = await api.ask("/api/nothing", method="POST")
@@ -461,7 +743,9 @@ async def test_the_documented_commands_are_carried_out(api: Any, control: Contro
     for example in documented:
         status, answer = await post(api, example)
         assert status == 200, answer
-    assert {done[0] for done in control.did} == {"record", "pause", "resume", "stop", "end"}
+    shown = {example["command"] for example in documented}
+    assert len(shown) >= 10
+    assert shown <= set(COMMANDS)
 
 
 async def test_the_documented_answers_are_the_ones_that_are_given(
@@ -477,6 +761,7 @@ async def test_the_documented_answers_are_the_ones_that_are_given(
         sip_call_id="1",
         created_at=1_787_294_922_001_000,
         answered_at=1_787_294_923_000_000,
+        progress=CallState.ANSWERED,
     )
     assert await post(api, record()) == (200, call)
     (refused,) = [example for example in examples() if "errors" in example]

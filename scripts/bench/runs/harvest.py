@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,16 @@ from ..load import Outcome
 from ..options import HOST, Options
 from ..process import Child
 from ..receiver import Told
-from ..recordings import Downloads, Verdict, compare, compare_clip
+from ..recordings import Downloads, Verdict, compare
 from ..server import Server
 from ..speech import FRAME, Voice
 
 PATIENCE = 30.0
 """Seconds without a single callback after which no more are waited for."""
+
+Examine = Callable[[int, NDArray[np.int16], Verdict], str | None]
+"""Given a call's stream, its file of shape (2, n), and what is known of the left channel, says what
+is wrong with the right one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +43,17 @@ def gather(
     options: Options,
     voice: Voice,
     outcome: Outcome,
-    clip: NDArray[np.int16] | None = None,
+    examine: Examine | None = None,
+    also: Mapping[str, int] = MappingProxyType({}),
 ) -> Harvest:
     """Wait for the callbacks, then compare every file with what its caller said.
 
-    Where a `clip` was played to them, every file is stereo and has it on the right.
+    With `examine` every file is stereo, and that compares it. `also` are states of which so many
+    are to be told beside the end of every recording.
     """
     answered = [call for call, status in enumerate(outcome.statuses) if status == 200]
-    told = _wait_for_callbacks(receiver, len(answered))
-    verdicts, problems = _compare(server, options, voice, outcome, told, clip)
+    told = _wait_for_callbacks(receiver, len(answered), also)
+    verdicts, problems = _compare(server, options, voice, outcome, told, examine)
     failures = Counter(outcome.failures[call] for call in answered)
     failures.pop(None, None)
     problems += [f"{count} calls: {failure}" for failure, count in failures.most_common(3)]
@@ -55,6 +63,11 @@ def gather(
             f"{len(told.finished)} of {len(answered)} `finished` callbacks came"
             + (f", and {others}" if others else "")
         )
+    problems += [
+        f"{told.states.get(state, 0)} of {count} `{state}` callbacks came"
+        for state, count in also.items()
+        if told.states.get(state, 0) != count
+    ]
     recorded = Recorded(
         files=len(answered),
         files_right=sum(verdict.right for verdict in verdicts),
@@ -84,17 +97,17 @@ def complaints(server: Server) -> list[str]:
     return [f"{len(found)} errors in the log, first: {found[0]}"] if found else []
 
 
-def _wait_for_callbacks(receiver: Child, wanted: int) -> Told:
+def _wait_for_callbacks(receiver: Child, wanted: int, also: Mapping[str, int]) -> Told:
     """Return what was told once every answered call's end was, or when nothing more comes."""
     heard, heard_at = -1, time.monotonic()
     while True:
         receiver.send("what came?")
         told = receiver.expect(Told, 30)
         final = len(told.finished) + len(told.other)
-        if final >= wanted:
+        if final >= wanted and all(told.states.get(s, 0) >= count for s, count in also.items()):
             return told
-        if final != heard:
-            heard, heard_at = final, time.monotonic()
+        if sum(told.states.values()) != heard:
+            heard, heard_at = sum(told.states.values()), time.monotonic()
         if time.monotonic() > heard_at + PATIENCE:
             return told
         time.sleep(0.5)
@@ -106,7 +119,7 @@ def _compare(
     voice: Voice,
     outcome: Outcome,
     told: Told,
-    clip: NDArray[np.int16] | None,
+    examine: Examine | None,
 ) -> tuple[list[Verdict], list[str]]:
     verdicts: list[Verdict] = []
     wrong: list[str] = []
@@ -114,7 +127,7 @@ def _compare(
     for stream, url in sorted(told.finished.items()):
         said = voice.said(outcome.starts[stream], outcome.packets[stream])
         try:
-            channels = downloads.fetch(url, 1 if clip is None else 2)
+            channels = downloads.fetch(url, 1 if examine is None else 2)
             verdict = compare(channels[0], said)
         except BenchError as error:
             wrong.append(f"stream {stream}: {error}")
@@ -122,8 +135,8 @@ def _compare(
         verdicts.append(verdict)
         if not verdict.right:
             wrong.append(f"stream {stream}: {verdict.fault(said.size)}")
-        elif clip is not None and not (heard := compare_clip(channels[1], clip)).right:
-            wrong.append(f"stream {stream}, right channel: {heard.fault(channels[1].size)}")
+        elif examine is not None and (fault := examine(stream, channels, verdict)):
+            wrong.append(f"stream {stream}, right channel: {fault}")
     downloads.close()
     problems = [f"{len(wrong)} files are wrong; {wrong[0]}"] if wrong else []
     return verdicts, problems

@@ -29,22 +29,16 @@ SPARE: Final = 10
 def run_play(calls: int, options: Options, voice: Voice, say: Say) -> Figure:
     """Measure the engine while every leg plays a prompt and is captured."""
     figure, outcome = _run("play", calls, calls, options, voice, say)
-    figure.problems += _unheard(outcome, [sent - SPARE for sent in outcome.packets])
+    figure.problems += unheard(outcome, [sent - SPARE for sent in outcome.packets])
     return figure
 
 
 def run_relay(pairs: int, options: Options, voice: Voice, say: Say) -> Figure:
     """Measure the engine while legs are relayed to each other and both are captured."""
     figure, outcome = _run("relay", pairs, 2 * pairs, options, voice, say)
-    figure.problems += _unheard(outcome, [outcome.packets[n ^ 1] for n in range(2 * pairs)])
+    figure.problems += unheard(outcome, [outcome.packets[n ^ 1] for n in range(2 * pairs)])
     assert outcome.heard is not None
-    delays = 1000 * np.array(outcome.heard.delays or [0.0])
-    figure.relayed = Delay(
-        packets=len(outcome.heard.delays),
-        p50_ms=float(np.quantile(delays, 0.5)),
-        p99_ms=float(np.quantile(delays, 0.99)),
-        max_ms=float(delays.max()),
-    )
+    figure.relayed = delay_of(outcome.heard)
     return figure
 
 
@@ -132,9 +126,20 @@ def _compare(
     return recorded, [f"{len(wrong)} journals are wrong; {wrong[0]}"] if wrong else []
 
 
-def _unheard(outcome: Outcome, expected: list[int]) -> list[str]:
+def delay_of(heard: Heard) -> Delay:
+    """Return how late what was relayed came."""
+    delays = 1000 * heard.delays if heard.delays.size else np.zeros(1)
+    return Delay(
+        packets=heard.delays.size,
+        p50_ms=float(np.quantile(delays, 0.5)),
+        p99_ms=float(np.quantile(delays, 0.99)),
+        max_ms=float(delays.max()),
+    )
+
+
+def unheard(outcome: Outcome, expected: list[int]) -> list[str]:
     """Return what the streams should have heard and did not; `expected` packets each at least."""
-    heard: Heard | None = outcome.heard
+    heard = outcome.heard
     assert heard is not None
     faults: list[str] = []
     if sum(heard.gaps):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import wave
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +18,11 @@ from ..load import Load, Outcome
 from ..options import Options
 from ..process import Child
 from ..receiver import Listening, receive
+from ..recordings import Verdict, compare_clip
 from ..server import Server, document_with_clip, roomy
 from ..speech import FRAME, RATE, Voice
 from ..usage import read_usage
-from .harvest import complaints, gather, refusals
+from .harvest import Examine, complaints, gather, refusals
 from .measure import Say, answer_of, figure_of, folder_of, measure
 
 CLIP: Final = 30.0
@@ -53,11 +55,13 @@ def _run(kind: str, calls: int, options: Options, voice: Voice, say: Say) -> Fig
         Child("receiver", options.generator_core, receive, options.callback_port) as receiver,
         contextlib.ExitStack() as stack,
     ):
-        clip, swml = None, None
+        examine: Examine | None = None
+        swml = None
         if kind == "stereo":
             seconds = 2 * calls / options.setup_rate + options.seconds + CLIP
             clip = voice.prompt(0, round(seconds * RATE / FRAME))
             write_wav(folder / "clip.wav", clip)
+            examine = partial(_hears, clip)
             swml = document_with_clip(options.callback_port, folder / "clip.wav", 60.0)
         limits = roomy(calls, options.setup_rate)
         server = stack.enter_context(Server(options, folder, limits, swml))
@@ -73,7 +77,7 @@ def _run(kind: str, calls: int, options: Options, voice: Voice, say: Say) -> Fig
             say(f"{calls} calls, hanging up")
             outcome = generator.expect(Outcome, patience + 45)
         say(f"{calls} calls, waiting for callbacks and comparing every file")
-        harvest = gather(server, receiver, options, voice, outcome, clip)
+        harvest = gather(server, receiver, options, voice, outcome, examine)
         server.stop()
         figure = figure_of(kind, "mediaserver", calls, measured, outcome)
         figure.tick_p50_ms, figure.tick_p99_ms = ticks
@@ -82,6 +86,14 @@ def _run(kind: str, calls: int, options: Options, voice: Voice, say: Say) -> Fig
         figure.answer = answer_of(outcome.answer_seconds)
         figure.problems += refusals(outcome) + harvest.problems + complaints(server)
     return figure
+
+
+def _hears(
+    clip: NDArray[np.int16], stream: int, channels: NDArray[np.int16], left: Verdict
+) -> str | None:
+    """Return what is wrong with the right channel, on which the clip is."""
+    verdict = compare_clip(channels[1], clip)
+    return None if verdict.right else verdict.fault(channels[1].size)
 
 
 def write_wav(path: Path, samples: NDArray[np.int16]) -> None:

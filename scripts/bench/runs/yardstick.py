@@ -16,6 +16,7 @@ from ..yardsticks import Drain, Ready, endpoints, floor
 from .measure import figure_of, measure
 
 _ECHOES: Final[dict[str, Echo]] = {"record": "none", "play": "prompt", "relay": "partner"}
+_PAIRED: Final = {"relay", "bridged"}
 
 
 def run_yardstick(kind: str, calls: int, options: Options, load: str = "record") -> Figure:
@@ -23,19 +24,20 @@ def run_yardstick(kind: str, calls: int, options: Options, load: str = "record")
 
     `compiled` bears every load, the others `record` alone.
     """
-    streams = 2 * calls if load == "relay" else calls
+    streams = 2 * calls if load in _PAIRED else calls
+    work = "relay" if load == "bridged" else load
     generated = Load(
         streams=streams,
         stream_first=options.stream_first,
         seconds=options.seconds,
         targets=tuple(options.rtp_first + 2 * stream for stream in range(streams)),
-        echo=_ECHOES[load],
+        echo=_ECHOES[work] if kind == "compiled" else "none",
     )
     parties = tuple(port_of(stream, options.stream_first) for stream in range(streams))
     bodies: dict[str, tuple[Callable[[Any, Channel], None], object]] = {
         "floor": (floor, Drain(streams, options.rtp_first)),
         "asyncio": (endpoints, Drain(streams, options.rtp_first)),
-        "compiled": (compiled, Work(load, parties, options.rtp_first)),
+        "compiled": (compiled, Work(work, parties, options.rtp_first)),
     }
     body, order = bodies[kind]
     with (

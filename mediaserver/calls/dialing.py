@@ -1,0 +1,124 @@
+"""Whom a document or an application may dial, and how that is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ..errors import PeerError
+from ..sip.digest import Credentials
+from ..sip.extra_headers import check
+from ..sip.uri import SipUri, escape_user
+from .negotiation import CODECS
+
+MAX_NUMBER: Final = 64
+"""Characters of a number; E.164 has 15 digits."""
+
+_DIGITS: Final = frozenset("0123456789*#")
+_SEPARATORS: Final = str.maketrans("", "", " -.()/")
+
+
+class NotDialled(Exception):
+    """What was to be called cannot be; the message says why, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trunk:
+    """Where numbers are called."""
+
+    uri: SipUri
+    """Host, port and parameters of the calls' targets."""
+    credentials: Credentials | None = field(default=None, repr=False)
+    from_: str | None = None
+    """Number or SIP URI that calls come from, whatever a document says."""
+
+
+TrunkFinder = Callable[[str], Trunk | None]
+"""Returns the trunk for a number, None where none is for such."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A way to somebody: what the INVITE names."""
+
+    target: SipUri
+    from_: SipUri
+    credentials: Credentials | None = field(default=None, repr=False)
+
+
+def line_to(address: str, from_: str | None, caller: str, trunk_for: TrunkFinder) -> Line:
+    """Return the way to a SIP URI or a number; raises NotDialled.
+
+    `from_` is the number or SIP URI to call from; None: `caller`, whose call it is for.
+    """
+    if address.lower().startswith(("sip:", "sips:")):
+        try:
+            target = SipUri.parse(address)
+        except PeerError as error:
+            raise NotDialled(f"{address!r} is no SIP address: {error.reason}") from None
+        if target.headers:
+            raise NotDialled(f"{address!r} has header fields in it; give them as headers")
+        return Line(target=target, from_=_caller(from_ or caller, target))
+    number = dialled_number(address)
+    trunk = trunk_for(number)
+    if trunk is None:
+        raise NotDialled(
+            f"there is no trunk for {number}; trunks[] in the configuration names them"
+        )
+    target = replace(trunk.uri, user=escape_user(number))
+    return Line(
+        target=target,
+        from_=_caller(trunk.from_ or from_ or caller, target),
+        credentials=trunk.credentials,
+    )
+
+
+def dialled_number(text: str) -> str:
+    """Return a number without separators, `+` kept in front; raises NotDialled if it is none."""
+    if text.lower().startswith("tel:"):
+        text = text[4:].partition(";")[0]
+    number = text.translate(_SEPARATORS)
+    digits = number.removeprefix("+")
+    if not digits or len(number) > MAX_NUMBER or not _DIGITS.issuperset(digits):
+        raise NotDialled(f"{text[:MAX_NUMBER]!r} is neither a SIP address nor a number")
+    return number
+
+
+def spoken(codecs: tuple[str, ...], preferred: str | None = None) -> tuple[str, ...]:
+    """Return the names of the codecs to be offered, best first; raises NotDialled if none fits.
+
+    Without `codecs`, the `preferred` one comes before the others: what two calls that are joined
+    both speak passes from one to the other as it is.
+    """
+    known = [codec.name for codec in CODECS if codec.name != "telephone-event"]
+    if not codecs:
+        return tuple(sorted(known, key=lambda name: name != preferred))
+    wanted = [name.partition("@")[0].strip().upper() for name in codecs]
+    found = tuple(name for name in dict.fromkeys(wanted) if name in known)
+    if not found:
+        raise NotDialled(
+            f"none of the codecs {', '.join(wanted)} is spoken here; {' and '.join(known)} are"
+        )
+    return found
+
+
+def checked_headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return header fields that an INVITE may have; raises NotDialled for one that it may not."""
+    for name, value in headers:
+        try:
+            check(name, value)
+        except ValueError as error:
+            raise NotDialled(str(error)) from None
+    return headers
+
+
+def _caller(from_: str, target: SipUri) -> SipUri:
+    """Return who calls `target`: a SIP URI as it is, a number at the host that is called."""
+    if from_.lower().startswith(("sip:", "sips:")):
+        try:
+            return replace(SipUri.parse(from_), headers=())
+        except PeerError as error:
+            raise NotDialled(f"{from_!r} is no SIP address: {error.reason}") from None
+    user = from_[4:].partition(";")[0] if from_.lower().startswith("tel:") else from_
+    return SipUri(host=target.host, user=escape_user(user[:MAX_NUMBER]) if user else None)

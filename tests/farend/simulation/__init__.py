@@ -1,0 +1,1 @@
+"""A server without sockets and all whom it talks to, in time that jumps (see `town`)."""

@@ -38,12 +38,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each of several processes file after file, and one of them what takes turns."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class Turns(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = Path(nodeid.partition("::")[0])
-            return "real time" if REAL_TIME & {file.parent.name, file.stem} else str(file)
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _turn
+    return scheduler
 
-    return Turns(config, log)
+
+def _turn(nodeid: str) -> str:
+    file = Path(nodeid.partition("::")[0])
+    return "real time" if REAL_TIME & {file.parent.name, file.stem} else str(file)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

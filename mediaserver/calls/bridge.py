@@ -6,6 +6,8 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING
 
+from .keys import press
+
 if TYPE_CHECKING:
     from .call import Call
 
@@ -76,4 +78,4 @@ class Bridge:
 
 
 async def _press(call: Call, digit: str) -> None:
-    await call.press(digit)
+    await press(call, digit)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -34,11 +34,12 @@ from ..sip.events import (
 )
 from ..sip.session import Session
 from .announcer import Announcer
-from .call_state import CallState, StateWatch, device_of, end_reason
+from .background import Background
+from .call_state import CallState, device_of, end_reason
 from .capture import Capture
 from .ending import CallOver, Ending
 from .floor import Floor, play_briefly
-from .info import digit_of
+from .keys import digit_of
 from .ledger import persist
 from .live_outputs import LiveOutputs
 from .negotiation import Negotiation
@@ -51,15 +52,13 @@ from .script import run_script
 from .services import Services
 from .silence import Silence
 from .source import Source
+from .watchers import Watchers
 
 if TYPE_CHECKING:
     from .bridge import Bridge
     from .collecting import Collecting
     from .exchange import Exchange
     from .referring import Referral
-
-INFO_GAP: Final = 0.24
-"""Seconds from one digit sent by INFO to the next."""
 
 FILES_WAIT: Final = 3.0
 """Seconds that a script which has recorded waits for the files, before it goes on without them."""
@@ -108,15 +107,19 @@ class Call(ABC):
         """What an application collects of its keys."""
         self.outputs = LiveOutputs()
         """Its taps and streams."""
+        self.log = structlog.get_logger(__name__).bind(call_id=self.id)
+        self.background = Background(
+            lambda error: self.log.error("work of a call failed", exc_info=error)
+        )
+        self.spawn = self.background.spawn
         self.announcer = Announcer(
             services.outbox, self.envelope, self.id, services.clock, self.spawn
         )
+        self.watchers = Watchers(self.announcer, self.id)
         self._negotiation: Negotiation | None = None
         self._silence: Silence | None = None
         self._over = Ending()
         self.recordings = CallRecordings(services.studio, self.envelope, self.id, self._over)
-        self._background: set[asyncio.Task[Any]] = set()
-        self._watches: list[StateWatch] = []
         self._began = services.clock.monotonic()
         self._statistics: LegStatistics | None = None
         self._running: asyncio.Task[None] | None = None
@@ -132,7 +135,6 @@ class Call(ABC):
             parent_id=parent_id,
             progress=CallState.CREATED,
         )
-        self.log = structlog.get_logger(__name__).bind(call_id=self.id)
 
     @property
     def ended(self) -> bool:
@@ -237,27 +239,6 @@ class Call(ABC):
         """Carry a document out beside whatever else the call does; it stays up afterwards."""
         await run_script(self, source, {})
 
-    def watch(self, watch: StateWatch) -> None:
-        """Tell of every state that comes from now on."""
-        self._watches.append(watch)
-
-    @property
-    def follower(self) -> str | None:
-        """Who was the first to be told of its states."""
-        return self._watches[0].url if self._watches else None
-
-    def watch_instead(self, url: str) -> None:
-        """Tell `url` what the first of those who watch was told, or else of the end."""
-        events = self._watches[0].events if self._watches else frozenset({CallState.ENDED})
-        self._watches[:1] = [StateWatch(url, events)]
-
-    def tell_watchers(self, event: str, params: Mapping[str, Any], also: str | None = None) -> None:
-        """Tell all who watch, whichever states they want, of something else; `also` is a URL."""
-        for number, watch in enumerate(self._watches):
-            self.announcer.say(event, params, watch.url, f"{self.id}-state-{number}")
-        if also is not None and all(watch.url != also for watch in self._watches):
-            self.announcer.say(event, params, also, f"{self.id}-event")
-
     def redirect(self, source: Source) -> None:
         """Give up the document that is carried out, and carry out another."""
         self._next = source
@@ -305,15 +286,6 @@ class Call(ABC):
     async def wait_over(self) -> None:
         """Wait until the call is over."""
         await self._over.wait()
-
-    def press(self, digits: str) -> Awaitable[None]:
-        """Press keys, in the way the far end takes them; done when the last is over."""
-        assert self.media is not None
-        agreed, session = self.media.session, self.session
-        events = agreed is not None and agreed.send_events is not None
-        if not events and session is not None and session.allows("INFO"):
-            return self._press_by_info(digits)
-        return self.media.send_digits(digits)
 
     def hang_up(self, cause: str, *, status: int = 480) -> None:
         """End the call from our side: BYE when it is up, `status` when it was never answered."""
@@ -369,14 +341,7 @@ class Call(ABC):
             self._silence.renew()
 
     def _tell_state(self) -> None:
-        for number, watch in enumerate(self._watches):
-            if self.state in watch.events:
-                self.announcer.say(
-                    "calling.call.state",
-                    self._state_params(),
-                    watch.url,
-                    f"{self.id}-state-{number}",
-                )
+        self.watchers.tell_state(self.state, self._state_params())
 
     def _state_params(self) -> dict[str, Any]:
         record = self._record
@@ -404,13 +369,6 @@ class Call(ABC):
                     await asyncio.gather(self._running, return_exceptions=True)
                 self._running = None
             following = self._next
-
-    async def _press_by_info(self, digits: str) -> None:
-        assert self.session is not None
-        for digit in digits:
-            body = f"Signal={digit}\r\nDuration=160\r\n".encode()
-            self.services.signalling.info(self.session, "application/dtmf-relay", body)
-            await asyncio.sleep(INFO_GAP)
 
     def _refuse(self, error: PeerError) -> None:
         if self._over.done():
@@ -445,14 +403,7 @@ class Call(ABC):
 
     async def _wind_up(self) -> None:
         """Wait for what still runs in the background, then write the call's last line."""
-        try:
-            while self._background:
-                await asyncio.wait(self._background)
-        except asyncio.CancelledError:  # shutdown: the next start completes what is cut off here
-            for task in self._background:
-                task.cancel()
-            await asyncio.gather(*self._background, return_exceptions=True)
-            raise
+        await self.background.finish()
         if self.capture is not None:
             await self._close_journal(self.capture)
         cause = self._over.cause
@@ -478,18 +429,6 @@ class Call(ABC):
             await capture.close()
         except LocalError as error:
             self.log.error("journal not closed", error=str(error))
-
-    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run `work` to its end whatever becomes of the call."""
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._spawned_done)
-        return task
-
-    def _spawned_done(self, task: asyncio.Task[Any]) -> None:
-        self._background.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.log.error("work of a call failed", exc_info=error)
 
     def _now_us(self) -> int:
         return int(self.services.clock.time() * 1e6)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..addresses import Network
@@ -99,9 +100,12 @@ class Connection:
             return failure
         finally:
             await self._end_ringback()
+            if self._early is not None and self._early.placed is not self._found:
+                self._part_early()
 
     def let_go(self) -> None:
         """End the call to whoever was found."""
+        self._part_early()
         if self._found is not None:
             _give_up(self._found, "hangup")
 
@@ -119,7 +123,7 @@ class Connection:
             timer = asyncio.get_running_loop().call_later(
                 destination.max_duration, peer.hang_up, "max_duration"
             )
-        bridge = Bridge(call, peer)
+        bridge, self._early = self._early or Bridge(call, peer), None
         try:
             self._tell(destination, "connected", peer)
             await call.unless_over(_first_of(peer.wait_over(), bridge.released.wait()))
@@ -210,6 +214,8 @@ class Connection:
             except NotDialled as error:
                 return Failure(str(error))
             return None
+        if destination.confirm is None:
+            peer.on_answer = partial(self._join, peer)
         try:
             while not peer.answered and not peer.ended:
                 if peer.state is CallState.RINGING:
@@ -264,6 +270,12 @@ class Connection:
             else:
                 call.ring()
 
+    def _join(self, peer: OutboundCall) -> None:
+        """Join the caller with who has just answered: not one word is to be lost."""
+        if self._call.bridge is None and not self._call.ended:
+            self._stop_ringback()
+            self._early = Bridge(self._call, peer)
+
     def _begin_ringback(self, sources: tuple[AudioSource, ...]) -> None:
         order = PlayOrder(sources=sources, loop=0, gives_way=True)
         self._ringback = asyncio.ensure_future(self._call.playbacks.play(order))
@@ -277,7 +289,6 @@ class Connection:
         if self._ringback is not None:
             await asyncio.gather(self._ringback, return_exceptions=True)
             self._ringback = None
-        self._part_early()
 
     def _part_early(self) -> None:
         early, self._early = self._early, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -55,6 +55,8 @@ class OutboundCall(Call):
         """Whether the far end lets us hear something before it answers."""
         self.refusal: tuple[int, str] | None = None
         """Status and reason it was refused with."""
+        self.on_answer: Callable[[], None] | None = None
+        """Called when it is answered, before anything is heard that comes after that."""
         self.progress = asyncio.Event()
         """Set when it rings, when it lets us hear something, when it answers and at the end."""
         self._source = source
@@ -63,7 +65,7 @@ class OutboundCall(Call):
         self.redirected = asyncio.Event()
         """Set once it was given another document: it is nobody's peer from then on."""
         if order.watch is not None:
-            self.watch(order.watch)
+            self.watchers.add(order.watch)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -101,6 +103,8 @@ class OutboundCall(Call):
             self.hang_up("error")
             return
         self._answered_at = self.media.now()
+        if self.on_answer is not None:
+            self.on_answer()
         self.progress.set()
 
     def refused(self, event: Refused) -> None:

@@ -9,6 +9,7 @@ when that left here is known too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,11 @@ from .load import Heard
 from .speech import FRAME, RATE, Voice
 from .streams import GROUPS, Streams
 
-DISTINCT = 16
+DISTINCT: Final = 16
 """Different bytes that a packet must have to be looked for."""
 
-_UNKNOWN = -1
-_LATEST = np.iinfo(np.int64).max
+_UNKNOWN: Final = -1
+_LATEST: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True)

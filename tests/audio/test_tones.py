@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mediaserver.audio.tones import CADENCES, DTMF_HZ, beep, dtmf, ring, silence, sine
+from mediaserver.audio.tones import (
+    CADENCES,
+    DTMF_HZ,
+    beep,
+    dial_tones,
+    dtmf,
+    ring,
+    silence,
+    sine,
+)
 from mediaserver.errors import PeerError
 
 RATE = 8000
@@ -94,3 +103,16 @@ def test_silence_and_overload() -> None:
     assert silence(1.5, 16000).tolist() == [0] * 24000
     assert sine((440.0,), 0.1, RATE, 20.0).max() == 32767
     assert len(sine((440.0,), 0.0005, RATE)) == 4
+
+
+def test_keys_one_after_the_other_sound_with_silence_and_waits_between() -> None:
+    samples = dial_tones("5w9W", 0.1, 0.06, RATE)
+    assert _on_off(samples, RATE) == [0.1, 0.56, 0.1, 1.06]
+    assert np.array_equal(samples[:800], dtmf("5", 0.1, RATE))
+    assert not dial_tones("", 0.1, 0.06, RATE).size
+
+
+@pytest.mark.parametrize("digits", ["5x", "W" * 4000])
+def test_what_is_no_key_or_waits_for_ever_is_refused(digits: str) -> None:
+    with pytest.raises(PeerError):
+        dial_tones(digits, 0.1, 0.06, RATE)

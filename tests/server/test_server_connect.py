@@ -352,3 +352,25 @@ async def test_hold_and_its_end_leave_the_other_side_in_the_call(server: Server)
         assert len([h for h in phone.heard if h.data[12:] == bytes([0x44]) * 160]) == 10
         await phone.hang_up()
         await callee.until_ended()
+
+
+async def test_the_first_words_of_who_answers_are_heard(
+    server: Server, speech_files: tuple[Path, ...]
+) -> None:
+    payload, said = passage(choose(speech_files, 2, 6)[:1], 1)
+    async with Callee.wait(server.sip) as callee, calling(server, "bridge", callee) as phone:
+        await answered(phone)
+        await callee.rung()
+        await callee.reply(180, "Ringing")
+        while not phone.heard:  # noqa: ASYNC110 - the tone he hears meanwhile
+            await asyncio.sleep(0.02)
+        answering = asyncio.ensure_future(callee.answer())
+        await asyncio.sleep(0)
+        await callee.say(Talker(ssrc=9).say(payload))
+        await answering
+        await asyncio.sleep(0.2)
+        found = place(said, phone.received())
+        # What was on its way together with the answer comes while the tone still has the line.
+        assert found.missing <= 0.04 * 8000
+        assert not found.shifted
+        await phone.hang_up()

@@ -213,7 +213,7 @@ class RtpPort:
         self.source = ("", 0)
 
     def packets(self) -> list[bytes]:
-        found = []
+        found: list[bytes] = []
         while True:
             try:
                 data, self.source = self.socket.recvfrom(2048)
@@ -471,7 +471,12 @@ async def test_an_application_taps_streams_and_stops_both(
         assert (await ask("calling.tap", **asked))[0] == 200
         port.packets()
         packets: list[bytes] = []
-        await until(lambda: packets.extend(port.packets()) or packets[3:], "no audio")
+
+        def come() -> list[bytes]:
+            packets.extend(port.packets())
+            return packets[3:]
+
+        await until(come, "no audio")
         assert {(p[1] & 0x7F, len(p)) for p in packets[3:]} == {(8, 12 + 240)}
 
         url = listener.url("/more")
@@ -578,7 +583,7 @@ async def test_a_refer_answers_the_challenge_of_the_far_end(
 async def test_a_call_that_is_taken_from_its_script_leaves_nothing_of_the_step_behind(
     server: Server, receiver: Receiver, listener: Listener
 ) -> None:
-    swml = {"sections": {"main": [{"hangup": {}}]}}
+    swml: dict[str, Any] = {"sections": {"main": [{"hangup": {}}]}}
     async with calling(server, "party", listener.url(), "withdrawn") as phone:
         party = await listener.came()
         call_id = party.headers["x-mediaserver-call"]

@@ -82,10 +82,10 @@ MESSAGES: dict[str, bytes] = {
 def seconds(read: Callable[[], object]) -> float:
     best = float("inf")
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.thread_time()
         with contextlib.suppress(PeerError):
             read()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     return best
 
 

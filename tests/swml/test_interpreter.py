@@ -235,10 +235,12 @@ def test_an_error_ends_the_script_and_is_kept_as_a_variable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "text"), [("say: hello", "hello"), ("SAY:hello ${text}", "hello say:x"), ("${text}", "x")]
+    ("url", "text"),
+    [("say: hello", "hello"), ("SAY:hello ${text}", "hello say:x"), ("${text}", "x")],
 )
 def test_speech_is_something_to_play(url: str, text: str) -> None:
-    given = action({"play": {"url": url, "say_language": "${language}"}}, text="say:x", language="de")
+    play = {"url": url, "say_language": "${language}"}
+    given = action({"play": play}, text="say:x", language="de")
     assert isinstance(given, Play)
     assert given.sources == (Speech(text),)
     assert given.say_language == "de"

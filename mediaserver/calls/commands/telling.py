@@ -19,4 +19,4 @@ class TellEvent:
 
 async def tell_event(call: Call, command: TellEvent) -> None:
     """See `TellEvent`."""
-    call.tell_watchers("calling.user_event", {"event": dict(command.event)})
+    call.watchers.tell("calling.user_event", {"event": dict(command.event)})

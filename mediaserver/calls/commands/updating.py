@@ -49,7 +49,7 @@ async def update_call(call: Call, command: UpdateCall) -> None:
     elif command.status is not None or command.source is not None:
         must_be_answered(call)
     if command.status_url is not None:
-        call.watch_instead(command.status_url)
+        call.watchers.replace_first(command.status_url)
     if command.status is not None:
         call.hang_up("cancel" if command.status is FinalStatus.CANCELED else "hangup")
     elif command.source is not None:
@@ -70,4 +70,4 @@ def _hand_over(call: Call, source: Source) -> None:
     """
     if call.bridge is not None and call.bridge.placed is call:
         call.bridge.release()
-    call.redirect(replace(source, status_url=source.status_url or call.follower))
+    call.redirect(replace(source, status_url=source.status_url or call.watchers.first))

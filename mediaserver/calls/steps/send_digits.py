@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from ...swml.actions import SendDigits
+from ..keys import press
 
 if TYPE_CHECKING:
     from ..call import Call
@@ -30,4 +31,4 @@ async def dial(call: Call, digits: str) -> None:
     """Press `digits` on a call; `W`, `w` and a comma are waits."""
     for stretch in re.findall(r"[Ww,]|[^Ww,]+", digits):
         seconds = WAITS.get(stretch)
-        await call.unless_over(call.press(stretch) if seconds is None else asyncio.sleep(seconds))
+        await call.unless_over(press(call, stretch) if seconds is None else asyncio.sleep(seconds))

@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 async def user_event(performance: Performance, action: UserEvent) -> dict[str, Any]:
     """Tell those who are told of the call, and of faults in the script; there may be nobody."""
     told = {"event": dict(action.event)}
-    performance.call.tell_watchers("calling.user_event", told, also=performance.status_url)
+    performance.call.watchers.tell("calling.user_event", told, also=performance.status_url)
     return {}

@@ -55,7 +55,7 @@ def _left(town: Town) -> list[str]:
             "watchers": bool(call.capture and call.capture.watchers),
             "recordings": bool(call.recordings.running or call.recordings.cued),
             "unsettled": bool(call.recordings.unsettled),
-            "background": bool(call._background),
+            "background": call.background.busy,
             "no end": not call.ended or call.state is not CallState.ENDED,
         }
         found += [f"left on {call.id[:4]}: {what}" for what, is_left in own.items() if is_left]

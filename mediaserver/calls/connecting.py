@@ -12,19 +12,18 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from ..addresses import Network
 from ..errors import LocalError
-from ..sip.digest import Credentials
 from ..swml.actions import Confirm, Connect, Destination, Ringing
 from ..swml.actions import Source as AudioSource
 from .bridge import Bridge
-from .call_state import CallState, StateWatch, device_of
-from .dialing import NotDialled, checked_headers, line_to, spoken
+from .call_state import CallState, device_of
+from .destination import Peer, place
+from .dialing import NotDialled
 from .document_source import DocumentSource
 from .ending import CallOver
-from .exchange import DialOrder
 from .playback import PlayOrder
 from .source import Source
 from .stream_peer import StreamPeer
@@ -32,8 +31,6 @@ from .stream_peer import StreamPeer
 if TYPE_CHECKING:
     from .call import Call
     from .outbound import OutboundCall
-
-Peer: TypeAlias = "OutboundCall | StreamPeer"
 
 RINGBACK_COUNTRY: Final = "us"
 """Whose ringing tone a caller hears who was answered, where nothing else is to be heard."""
@@ -142,7 +139,7 @@ class Connection:
         try:
             for destination in group:
                 try:
-                    peer = self._place(destination)
+                    peer = place(self._call, destination)
                 except (NotDialled, LocalError) as error:
                     self._call.log.warning("not dialled", error=str(error))
                     failure = Failure(str(error))
@@ -168,40 +165,6 @@ class Connection:
                 task.cancel()
                 _give_up(peer, "cancel")
             await asyncio.gather(*tries, return_exceptions=True)
-
-    def _place(self, destination: Destination) -> Peer:
-        """Begin to ring somebody; NotDialled, LocalError when that cannot be."""
-        call = self._call
-        if destination.kind == "stream":
-            return StreamPeer(call, destination)
-        _check_carried_out(destination)
-        record = call.resource
-        caller = record.from_ if record.direction == "inbound" else record.to
-        line = line_to(destination.address, destination.from_, caller, call.services.trunk_for)
-        credentials = line.credentials
-        if destination.username is not None:
-            credentials = Credentials(destination.username, destination.password or "")
-        session = call.media.session if call.media is not None else None
-        watch = None
-        if destination.call_state_url is not None:
-            watch = StateWatch(destination.call_state_url, destination.call_state_events)
-        return call.exchange.place(
-            DialOrder(
-                target=line.target,
-                from_=line.from_,
-                from_name=destination.from_name or "",
-                to=destination.address,
-                headers=checked_headers(destination.headers),
-                codecs=spoken(
-                    destination.codecs, session.send_codec.name if session is not None else None
-                ),
-                credentials=credentials,
-                timeout=destination.timeout,
-                watch=watch,
-                parent=call,
-                policy=call.policy,
-            )
-        )
 
     async def _try(self, peer: Peer, destination: Destination, *, alone: bool) -> Failure | None:
         """Wait until somebody answers and confirms; return why not, or None.
@@ -322,19 +285,6 @@ def _give_up(peer: Peer, cause: str) -> None:
     """End the call to somebody, unless an application has given that a document of its own."""
     if isinstance(peer, StreamPeer) or not peer.redirected.is_set():
         peer.hang_up(cause)
-
-
-def _check_carried_out(destination: Destination) -> None:
-    """Raise NotDialled for what this server does not do."""
-    if destination.kind not in {"sip", "phone"}:
-        raise NotDialled(
-            f"{destination.address!r}: this server calls SIP addresses, numbers and streams, "
-            f"not a destination of the kind {destination.kind}"
-        )
-    if destination.webrtc_media:
-        raise NotDialled("webrtc_media is not carried out by this server")
-    if destination.encryption == "mandatory":
-        raise NotDialled("encryption: mandatory cannot be kept: this server speaks plain RTP")
 
 
 async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:

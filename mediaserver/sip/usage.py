@@ -157,10 +157,12 @@ class Usage:
         """See `Agent.info`."""
         if session.dialog is None or session.over or session.state is SessionState.ENDING:
             return
+        # A peer that has not got our 2xx yet knows no dialog, and its 481 is not the end of it.
+        known = session.state is SessionState.ESTABLISHED
         self._core.dialog_request(
             session,
             "INFO",
-            lambda outcome, now: self._info_heard(session, outcome, now),
+            lambda outcome, now: self._info_heard(session, outcome, now) if known else None,
             now,
             headers=(("Content-Type", content_type),),
             body=body,

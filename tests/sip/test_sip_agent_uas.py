@@ -173,6 +173,16 @@ def test_two_byes_that_cross_end_the_call_once() -> None:
     assert bench.kinds().count("Ended") == 1
 
 
+def test_a_peer_that_knows_no_dialog_before_our_2xx_has_arrived_loses_no_call() -> None:
+    bench = Bench()
+    session, tag = answered(bench)
+    bench.agent.info(session, "application/dtmf-relay", b"Signal=1", bench.now)
+    info = only_request(bench.drain(), "INFO")
+    bench.receive(request("ACK", to_tag=tag))  # of a copy of the 2xx; the first was lost
+    bench.receive(response(info, 481))
+    assert session.state is SessionState.ESTABLISHED
+
+
 def test_cancel_before_the_answer() -> None:
     bench = Bench()
     session = invited(bench)

@@ -32,7 +32,7 @@ check: $(READY)         ## ruff, strict mypy and the import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(READY)         ## what a call costs, recorded, played to and relayed; in brief
+bench: $(READY)         ## what a call costs, recorded, played to, relayed and connected on; in brief
 	@$(BIN)/python -m scripts.bench
 
 bench-full: $(READY)    ## every part of the bench at every load, some half an hour

@@ -14,7 +14,7 @@ from scripts.bench.speech import load_voice
 
 VOICE = load_voice()
 PORTS = [
-    "--rtp-first", "10500", "--stream-first", "11600", "--sip-port", "12070",
+    "--rtp-first", "12500", "--stream-first", "13400", "--sip-port", "12070",
     "--caller-port", "12071", "--callee-port", "12072", "--http-port", "12073",
     "--callback-port", "12074", "--setup-rate", "40",
 ]  # fmt: skip

@@ -137,7 +137,7 @@ class RtpLeg:
             self._engine.tapes.speak(self.slot, law)
             self._law = law
             self._load(self._engine.encodings.make(self._samples, law))
-        self._engine.renew_join(self)
+        self._engine.joins.renew(self)
         self._engine.attend(self.slot)
         self._engine.mixes.follow(self)
 

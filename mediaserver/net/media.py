@@ -32,6 +32,7 @@ from ..rtp.timeline import Key, Kind, Timelines
 from .conference import Mixes, RtpMix
 from .encodings import Encodings
 from .endpoints import Endpoints
+from .joins import Joins
 from .lanes import Lane, open_lane
 from .leg import RtpLeg
 from .ports import PortPool
@@ -45,14 +46,8 @@ from .turns import Turns
 TICK: Final = 0.02
 """Seconds between ticks."""
 
-DRIFT: Final = 80
-"""Samples of drift (`rtp.relay`) that are made up for when nobody is heard."""
-
-MOST_DRIFT: Final = 480
-"""Samples that are made up for at a time; a gap as long, whoever is heard."""
-
-PAUSE: Final = 400
-"""Samples of silence in which a shift goes unheard."""
+MORE_ROUNDS: Final = 3
+"""Sweeps for one more packet of legs that are to be drained, before it is looked for many."""
 
 MOST_ROUNDS: Final = 4
 """Packets taken at a tick that is late of a leg somebody waits for; what is due apart."""
@@ -109,7 +104,7 @@ class MediaEngine:
         self.mixes = Mixes(self, self._transmit, journals, capacity)
         self._free = list(range(capacity - 1, -1, -1))
         self._legs: dict[int, RtpLeg] = {}
-        self._partners: dict[int, RtpLeg] = {}
+        self.joins = Joins(self)
         self._turns = Turns()
         self._sending: dict[int, RtpLeg] = {}
         self._dialing: dict[int, RtpLeg] = {}
@@ -180,50 +175,21 @@ class MediaEngine:
 
     def join(self, one: MediaLeg, other: MediaLeg) -> None:
         """See `calls.ports.MediaEngine.join`; a leg that was closed is joined to none."""
-        pair = self._own(one), self._own(other)
-        if self._partners.get(pair[0].slot) is pair[1]:
-            return
-        for leg in pair:
-            self.part(leg)
-        if pair[0] is pair[1] or not all(self.is_open(leg) for leg in pair):
-            return
-        for leg, partner in (pair, pair[::-1]):
-            self._partners[leg.slot] = partner
-        self.renew_join(pair[0])
+        self.joins.join(self._own(one), self._own(other))
 
     def part(self, leg: MediaLeg) -> None:
         """See `calls.ports.MediaEngine.part`."""
-        leg = self._own(leg)
-        other = self._partners.pop(leg.slot, None) if self.is_open(leg) else None
-        if other is None:
-            return
-        del self._partners[other.slot]
-        for one in (leg, other):
-            self.taps.parting(one.slot)
-            self.relays.close(one.slot)
-            self._turns.add(one.slot, self.endpoints.sockets[one.slot])
+        self.joins.part(self._own(leg))
 
-    def renew_join(self, leg: RtpLeg) -> None:
-        """Pass on what was negotiated for now; called when that changed. Nothing if not joined."""
-        other = self._partners.get(leg.slot)
-        if other is None or leg.session is None or other.session is None:
-            return
-        for heard, sent in ((leg, other), (other, leg)):
-            kinds, tables = heard.passage(sent)
-            self.relays.open(heard.slot, sent.slot, kinds, audio=tables)
-            self._turns.hurry(heard.slot, self.endpoints.sockets[heard.slot])
-            self.taps.joined(sent.slot)
+    def partner(self, leg: RtpLeg) -> RtpLeg | None:
+        """Return the leg whose packets are passed on to this one."""
+        return self.joins.partner(leg)
 
     def attend(self, slot: int) -> None:
         """Pass on to a leg what it may hear now: called when its party holds, or it sends."""
         self.relays.busy[slot] = (
             not self.audible[slot] or slot in self._sending or slot in self._dialing
         )
-
-    def partner(self, leg: RtpLeg) -> RtpLeg | None:
-        """Return the leg whose packets are passed on to this one."""
-        other = self._partners.get(leg.slot)
-        return other if other is not None and self.relays.to[other.slot] == leg.slot else None
 
     def _own(self, leg: MediaLeg) -> RtpLeg:
         assert isinstance(leg, RtpLeg), "a leg of this engine"
@@ -273,39 +239,37 @@ class MediaEngine:
     def _peek(self, sockets: SocketSet, due: NDArray[np.bool_], rounds: int) -> None:
         """Place so many packets of each of `sockets`, and all that waits in those that are `due`.
 
-        A leg of which nothing was there the last time is due, too: it is behind by a packet.
+        Of a leg of which nothing was there the last time another packet is looked for: it is behind
+        by one.
         """
         wanted = due | self._behind[sockets.slot]
-        found = np.arange(len(sockets))
-        for number in range(rounds):
-            if number:
-                wanted, sockets = wanted[found], sockets.take(found.tolist(), expected=1)
-            more: list[int] = []
-            index = 0
-            while index < len(sockets):
-                index, these = self._sweeper.sweep(sockets, index)
-                more += these
-                if self._sweeper.batch.count:
-                    self._take(self._sweeper.batch)
-            found = np.array(more, np.int64)
+        for number in range(rounds + MORE_ROUNDS):
+            found = self._sweep(sockets)
             if not number:
                 self._behind[sockets.slot] = True
                 self._behind[sockets.slot[found]] = False
+            if number >= rounds - 1:
+                found = found[wanted[found]]
+                wanted = due
             if not found.size:
                 return
-        again = found[wanted[found]]
-        if again.size:
-            self._drain(sockets.take(again.tolist(), expected=1))
+            sockets, due, wanted = sockets.take(found.tolist(), 1), due[found], wanted[found]
+        self._drain(sockets.take(range(len(sockets))))
+
+    def _sweep(self, sockets: SocketSet) -> NDArray[np.int64]:
+        """Place what one sweep brings; return the indices of sockets that may hold more."""
+        found: list[int] = []
+        index = 0
+        while index < len(sockets):
+            index, more = self._sweeper.sweep(sockets, index)
+            found += more
+            if self._sweeper.batch.count:
+                self._take(self._sweeper.batch)
+        return np.array(found, np.int64)
 
     def _drain(self, waiting: SocketSet) -> None:
         while len(waiting):
-            again: list[int] = []
-            index = 0
-            while index < len(waiting):
-                index, more = self._sweeper.sweep(waiting, index)
-                again += more
-                if self._sweeper.batch.count:
-                    self._take(self._sweeper.batch)
+            again = self._sweep(waiting).tolist()
             waiting = waiting.take(again)
             if again:
                 # What was heard is judged and written before the next round can push it out.
@@ -393,7 +357,7 @@ class MediaEngine:
         turn = self._turns.at(self._tick_number)
         if len(turn.hurried):
             self._peek(turn.hurried, turn.due, rounds)
-            self._make_up()
+            self.joins.make_up()
         if len(turn.relaxed):
             self._drain(turn.relaxed)
         drained = np.concatenate([turn.hurried.slot[turn.due], turn.relaxed.slot])
@@ -407,18 +371,6 @@ class MediaEngine:
         self.taps.turn(now)
         if drained.size:
             self.tapes.turn(drained, now)
-
-    def _make_up(self) -> None:
-        """Let the clocks of legs follow what is passed on to them, where nobody is heard."""
-        drift = self.relays.drift
-        for slot in np.flatnonzero(np.abs(drift) >= DRIFT).tolist():
-            amount = min(int(drift[slot]), MOST_DRIFT)
-            # What goes back in time takes the place of what was heard before: that must be silence.
-            if (
-                self.tapes.pausing(int(self.relays.to[slot]), PAUSE + max(0, amount))
-                or amount <= -MOST_DRIFT
-            ):
-                self.relays.make_up(slot, amount)
 
     def _tell(self, slots: NDArray[np.int64]) -> None:
         """Wake the listeners of those legs whose lines went on to where they wait for."""

@@ -15,11 +15,8 @@ Where the two far ends speak different laws of G.711 the bytes are translated on
 Streams that simply go on are handled together, as arrays; only a stream that does anything else is
 looked at packet by packet.
 
-**Drift.** A far end's timestamps follow its own clock, and so does what is passed on. Beside ours
-it drifts, and with it what the leg sends itself would come too early or too late for a party that
-has got used to the other's clock. `drift` says by how much; `make_up` lets the leg's own clock
-follow. What lies in between in a journal is then shifted by as much, so whoever calls it chooses
-an instant at which nobody speaks.
+A far end's timestamps follow its own clock, and so does what is passed on. With it would drift what
+the leg sends itself, and what its journal holds: see `rtp.drift`.
 """
 
 from __future__ import annotations
@@ -32,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .counting import MAX_DROPOUT
+from .drift import Drifts
 from .packet import HEADER, PacketBatch, PacketFields, wrap_distance
 from .sender import PASSED_AHEAD, Senders, pack_headers
 
@@ -46,20 +44,12 @@ AHEAD: Final = 30.0
 BEHIND: Final = 0.5
 """Seconds that timestamps may go back while the sequence goes on, and be the same count."""
 
-WINDOW: Final = 10.0
-"""Seconds; of what was passed on in each, the packet that waited least says where a stream is."""
-
-SHORTEST: Final = 2.0
-"""Seconds of a window that say something."""
-
 _DROP: Final = 0xFF
 """In place of a payload type: the other side has none for this."""
 
 _EVENT: Final = 0
 _AUDIO: Final = 1
 """Forms of payload; from `_AUDIO` + 1 on, audio to be translated by a table."""
-
-_UNKNOWN: Final = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +89,7 @@ class Relays:
         self.busy: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         """Legs to which nothing is passed on for now: their party does not listen, or they send
         something of their own. Whoever uses this sets it."""
-        self.drift: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        """By leg heard: samples by which what it says runs ahead of the clock of the leg it is
-        passed on to, more than when it began to be."""
+        self._drifts = Drifts(capacity)
         self._kinds: NDArray[np.uint8] = np.full((capacity, 128), _DROP, np.uint8)
         self._forms: NDArray[np.uint8] = np.zeros((capacity, 128), np.uint8)
         self._tables: list[NDArray[np.uint8]] = []
@@ -113,10 +101,6 @@ class Relays:
         self._next_out: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self._first: NDArray[np.int64] = np.zeros(capacity, np.int64)
         """Where in the stream it is passed on in each stream was set anew."""
-        self._best: NDArray[np.int64] = np.full(capacity, _UNKNOWN, np.int64)
-        self._normal: NDArray[np.int64] = np.full(capacity, _UNKNOWN, np.int64)
-        self._set_at: NDArray[np.float64] = np.zeros(capacity, np.float64)
-        self._window_ends = 0.0
 
     def open(
         self,
@@ -144,14 +128,18 @@ class Relays:
     def close(self, slot: int) -> None:
         """Pass nothing on from `slot` any more."""
         self.to[slot] = NOWHERE
-        self.drift[slot] = 0
+        self._drifts.forget(slot)
         self._open.discard(slot)
+
+    @property
+    def drift(self) -> NDArray[np.int64]:
+        """By leg heard: samples by which what it says runs ahead of the clock of the leg it is
+        passed on to, more than when it began to be."""
+        return self._drifts.drift
 
     def make_up(self, slot: int, amount: int) -> None:
         """Let the clock of the leg that `slot` is passed on to follow so much of its drift."""
-        self.drift[slot] -= amount
-        if self._best[slot] != _UNKNOWN:
-            self._best[slot] -= amount
+        self._drifts.make_up(slot, amount)
         self._first[slot] -= amount
         self._senders.shift(int(self.to[slot]), amount)
 
@@ -163,8 +151,7 @@ class Relays:
         """
         if not self._open or not fields.slot.size:
             return None
-        if now >= self._window_ends:
-            self._close_window(now)
+        self._drifts.look(now)
         to = self.to[fields.slot]
         joined = to != NOWHERE
         busy = joined & self.busy[to]
@@ -290,7 +277,7 @@ class Relays:
         senders.packets[to] += step
         senders.octets[to] += octets
         senders.last_sent[to] = now
-        self._best[heads] = np.maximum(self._best[heads], ahead)
+        self._drifts.measure(heads, ahead)
 
     def _pass_one(
         self,
@@ -364,18 +351,7 @@ class Relays:
         self._next_in[slot] = fields.sequence[index]
         self._next_out[slot] = sequence
         self._first[slot] = position
-        self._best[slot] = self._normal[slot] = _UNKNOWN
-        self.drift[slot] = 0
-        self._set_at[slot] = now
-
-    def _close_window(self, now: float) -> None:
-        """Note where each stream is beside the clock, and by how much that has changed."""
-        self._window_ends = now + WINDOW
-        known = (self._best != _UNKNOWN) & (now - self._set_at >= SHORTEST)
-        first = known & (self._normal == _UNKNOWN)
-        self._normal[first] = self._best[first]
-        self.drift[known] = self._best[known] - self._normal[known]
-        self._best[known] = _UNKNOWN
+        self._drifts.begin(slot, now)
 
 
 @dataclass(frozen=True, slots=True)

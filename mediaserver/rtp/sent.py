@@ -48,10 +48,16 @@ class SentLines:
         """Where each stretch began."""
         self._decoder = Decoder(laws)
         self._ring = Ring(capacity)
+        self._row: NDArray[np.int64] = np.full(capacity, NOTHING, np.int64)
+        """Which row of the ring a leg has: those in use lie together, others cost nothing."""
+        self._free = list(range(capacity - 1, -1, -1))
         self._renew = renew
 
     def forget(self, slot: int) -> None:
         """End the stretch of a leg, if it has one."""
+        if self._row[slot] != NOTHING:
+            self._free.append(int(self._row[slot]))
+            self._row[slot] = NOTHING
         self.placed[slot] = NOTHING
         self.late_from[slot] = NOT_LATE
 
@@ -100,12 +106,12 @@ class SentLines:
         out = np.zeros(end - start, np.int16)
         begin, stop = max(start, placed - RING, int(self.first[slot])), min(end, placed)
         if begin < stop:
-            self._ring.get(slot, begin, stop, out[begin - start :])
+            self._ring.get(int(self._row[slot]), begin, stop, out[begin - start :])
         return out
 
     def blocks(self, slot: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int16]:
         """See `rtp.timeline.Timelines.blocks`."""
-        return self._ring.blocks(slot, number)
+        return self._ring.blocks(self._row[slot], number)
 
     def take_late(self, slot: int) -> int | None:
         """Return the lowest position filled in late since the last call, None if there is none."""
@@ -128,7 +134,7 @@ class SentLines:
         for one in forms:
             these = slice(None) if len(forms) == 1 else form == one
             samples = self._decoder.many(batch.payloads(row[these], one >> 8), one & 0xFF)
-            self._ring.put_many(slot[these], position[these], samples)
+            self._ring.put_many(self._row[slot[these]], position[these], samples)
         self.placed[slot] = position + size  # of several of a leg, that of the last
 
     def _place_one(
@@ -137,13 +143,16 @@ class SentLines:
         placed = int(self.placed[slot])
         if begins or placed == NOTHING or position - placed >= RING:
             self._renew(slot, position)
+            if self._row[slot] == NOTHING:
+                self._row[slot] = self._free.pop()
             placed = self.placed[slot] = self.first[slot] = position
             self.late_from[slot] = NOT_LATE
         elif position < max(int(self.first[slot]), placed - HISTORY):
             return  # its place was given away
+        row = int(self._row[slot])
         if position > placed:
-            self._ring.clear(slot, placed, position)
+            self._ring.clear(row, placed, position)
         elif position < placed:
             self.late_from[slot] = min(int(self.late_from[slot]), position)
-        self._ring.put(slot, position, samples)
+        self._ring.put(row, position, samples)
         self.placed[slot] = max(placed, position + samples.size)

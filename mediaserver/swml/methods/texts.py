@@ -137,8 +137,6 @@ class Playable:
         if given is DEFERRED:
             return given
         try:
-            return parse_source(
-                given, allow_files=place.allow_files, filled_in=given is not value
-            )
+            return parse_source(given, allow_files=place.allow_files, filled_in=given is not value)
         except SourceError as error:
             raise place.refuse(str(error)) from None

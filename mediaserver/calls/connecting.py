@@ -237,6 +237,9 @@ class Connection:
         """Join the caller with who has just answered: not one word is to be lost."""
         if self._call.bridge is None and not self._call.ended:
             self._stop_ringback()
+            heard = self._call.floor.top
+            if heard is not None and heard.gives_way:
+                heard.lose()  # at once: a task is cancelled when it runs next
             self._early = Bridge(self._call, peer)
 
     def _begin_ringback(self, sources: tuple[AudioSource, ...]) -> None:

@@ -22,22 +22,20 @@ from .calls.book import CallBook
 from .calls.clips import Clips
 from .calls.commands import Commands
 from .calls.conference import Conferences
-from .calls.dialing import Trunk
-from .calls.document_source import BUSY, DocumentSource
 from .calls.documents import Documents
 from .calls.espeak import PROGRAM, Espeak
 from .calls.growing import GrowingRecordings
 from .calls.ledger import Ledger
-from .calls.recording import RecordingPolicy, Studio
+from .calls.recording import Studio
 from .calls.recovery import recover
-from .calls.registry import LAST_WORK, Registry, Route
+from .calls.registry import LAST_WORK, Registry
 from .calls.rendition import Renditions
 from .calls.scripts import ScriptThread
 from .calls.services import Identity, Services
 from .calls.silence import Patience
 from .clock import Clock, SystemClock
 from .config import Config
-from .config import Route as RouteConfig
+from .dialplan import Dialplan
 from .errors import LocalError
 from .net.guarded_locator import GuardedLocator
 from .net.lanes import Lane
@@ -49,12 +47,10 @@ from .net.sip import ListenAddress, SipEndpoint
 from .net.tap_rtp import RtpTaps
 from .recording.announcement import Kind
 from .recording.journal_end import journal_end
-from .recording.resource import Format, PostProcessing, Span, audio_path
+from .recording.resource import Format, Span, audio_path
 from .sip.agent import Agent, AgentLimits
-from .sip.digest import Credentials
 from .sip.events import Event
 from .sip.hop import Transport
-from .sip.uri import SipUri
 from .store.calls import Calls
 from .store.database import Database
 from .store.erase import Eraser
@@ -106,6 +102,7 @@ class Server:
     def __init__(self, config: Config, clock: Clock | None = None) -> None:
         self.config = config
         self.clock = clock or SystemClock()
+        self._dialplan = Dialplan(config)
         self._stack = contextlib.AsyncExitStack()
         self._data_dir = config.data_dir.absolute()
         self._public_url = ""
@@ -138,7 +135,7 @@ class Server:
         self._open_outbound()
         services = self._services()
         await self._calls.give_up(int(self.clock.time() * 1e6), RESTART)
-        self._registry = Registry(services, self._find_route, self._admission())
+        self._registry = Registry(services, self._dialplan.route, self._admission())
         self.sip.agent.ask_before_calls(self._registry.refusal)
         self._open_erasing()
         renditions = self._renditions()
@@ -338,7 +335,7 @@ class Server:
                 space_id=str(config.space_id),
                 node_id=str(uuid.uuid5(uuid.NAMESPACE_DNS, socket.gethostname())),
             ),
-            trunk_for=self._find_trunk,
+            trunk_for=self._dialplan.trunk,
             max_recording=config.recording.default_max_length,
             patience=Patience(talking=config.rtp.timeout, held=config.rtp.hold_timeout),
             conferences=self._conferences,
@@ -424,31 +421,6 @@ class Server:
     def _load(self, now: float) -> Load:
         return self.media.pulse.read(now, LOAD_WINDOW)
 
-    def _find_route(self, to: str, from_: str) -> Route | None:
-        route = self.config.route_for(to, from_)
-        if route is None:
-            return None
-        asked = route.recording
-        policy = RecordingPolicy(
-            post_processing=tuple(PostProcessing(name) for name in asked.post_processing),
-            ready_uri=asked.ready_uri,
-            retention=asked.retention or self.config.recording.retention,
-        )
-        return Route(_document_source(route), route.status_url, policy)
-
-    def _find_trunk(self, number: str) -> Trunk | None:
-        """Return where a number is called."""
-        trunk = self.config.trunk_for(number)
-        if trunk is None:
-            return None
-        credentials = None
-        if trunk.username is not None and trunk.password is not None:
-            credentials = Credentials(
-                trunk.username.get_secret_value(), trunk.password.get_secret_value()
-            )
-        uri = SipUri.parse(str(trunk.uri))
-        return Trunk(uri=uri, credentials=credentials, from_=trunk.from_)
-
     def _journal_end(self, folder: str) -> int:
         """Return how far the journal of a leg goes; `folder` is relative to the data folder."""
         return journal_end(self._data_dir / folder)
@@ -485,19 +457,6 @@ class Server:
                 # The outbox tells when it gets something, not when it is empty.
                 while await self._outbox.due(int(self.clock.time() * 1e6), 1):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
-
-
-def _document_source(route: RouteConfig) -> DocumentSource:
-    return DocumentSource(
-        url=route.swml,
-        method=route.method,
-        fallback_url=route.fallback_url,
-        fallback_method=route.fallback_method,
-        timeout=route.timeout,
-        on_failure=None if route.apology is None else str(route.apology),
-        status=route.refusal or BUSY,
-        allow=route.allow,
-    )
 
 
 def _enfonica_key(config: Config) -> bytes:

@@ -81,6 +81,11 @@ class Callee(Phone):
 
     async def answer(self, *, fields: Iterable[str] = ()) -> None:
         """Take the call, and wait for the ACK."""
+        await self.accept(fields=fields)
+        await asyncio.wait_for(self.acknowledged.wait(), 8)
+
+    async def accept(self, *, fields: Iterable[str] = ()) -> None:
+        """Take the call; the ACK is still to come."""
         message = self.invite_heard
         self.remote_tag = message.get("from").partition("tag=")[2].partition(";")[0]
         self.remote_target = message.get("contact").partition("<")[2].partition(">")[0]
@@ -89,7 +94,6 @@ class Callee(Phone):
         self.call_id = message.get("call-id")
         self.answered_at = time.monotonic()
         await self.reply(200, "OK", body=self.answering(), fields=fields)
-        await asyncio.wait_for(self.acknowledged.wait(), 8)
 
     async def take(self) -> SipMessage:
         """Wait for a call and take it."""

@@ -371,3 +371,18 @@ async def test_the_first_words_of_who_answers_are_heard(
         await asyncio.sleep(0.2)
         assert place(said, phone.received()).exact
         await phone.hang_up()
+
+
+async def test_a_bye_that_meets_our_ack_ends_the_call(server: Server, receiver: Receiver) -> None:
+    before = len(receiver.at("/connect/failed")) + len(receiver.at("/connect/connected"))
+    async with Callee.wait(server.sip) as callee, calling(server, "bridge", callee) as phone:
+        await answered(phone)
+        await callee.rung()
+        await callee.accept()
+        await callee.hang_up()
+        await phone.until_ended()
+    await receiver.until(
+        lambda: (
+            len(receiver.at("/connect/failed")) + len(receiver.at("/connect/connected")) > before
+        )
+    )

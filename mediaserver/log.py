@@ -13,7 +13,6 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import IO, Any, Final, Literal
 
@@ -95,7 +94,6 @@ def configure(
     stream = sys.stderr if stream is None else stream
     console = format == "console" or (format == "auto" and stream.isatty())
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
@@ -129,11 +127,6 @@ def configure(
     root.setLevel(level.upper())
     for name, quiet in _QUIET.items():
         logging.getLogger(name).setLevel(max(quiet, root.level))
-
-
-def call_context(call_id: str) -> AbstractContextManager[None]:
-    """Put `call_id` on every event of this task, and of tasks it starts, within a `with`."""
-    return structlog.contextvars.bound_contextvars(call_id=call_id)
 
 
 def mask_number(text: str) -> str:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import logging
@@ -13,7 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from mediaserver import config, log
-from mediaserver.log import REDACTED, call_context, configure, mask_number
+from mediaserver.log import REDACTED, configure, mask_number
 
 
 @pytest.fixture(autouse=True)
@@ -58,20 +57,6 @@ def test_an_event_is_one_line_of_json_with_its_time_and_origin() -> None:
         "lost": 0,
         "recordings": ["r1"],
     }
-
-
-async def test_the_call_id_is_on_every_event_of_a_call_and_its_tasks() -> None:
-    out = Output()
-
-    async def work() -> None:
-        out.logger.info("from a task")
-
-    with call_context("c-1"):
-        await asyncio.create_task(work())
-        logging.getLogger("aiohttp.web").warning("from a library")
-    out.logger.info("afterwards")
-    ids = [json.loads(line).get("call_id") for line in out.text.splitlines()]
-    assert ids == ["c-1", "c-1", None]
 
 
 @pytest.mark.parametrize("key", ["digit", "Authorization", "signing_key", "token", "password"])

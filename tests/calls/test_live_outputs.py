@@ -19,6 +19,7 @@ from aiohttp import WSMsgType, web
 from numpy.typing import NDArray
 
 from farend.tape import Desk
+from farend.terms import pcmu
 from mediaserver.addresses import AddressRule
 from mediaserver.audio.g711 import ULAW_DECODE
 from mediaserver.calls import live_outputs as module
@@ -37,9 +38,6 @@ from mediaserver.net.tap_rtp import RtpTaps
 from mediaserver.recording.announcement import Announcement, Envelope, Kind
 from mediaserver.recording.resource import Direction
 from mediaserver.rtp.packet import build_packet
-from mediaserver.sdp.codec import PCMU
-from mediaserver.sdp.negotiation import AudioSession
-from mediaserver.sdp.negotiation import Direction as Flow
 from mediaserver.web.guard import OutboundGuard
 from mediaserver.web.websocket import WebSockets
 
@@ -58,20 +56,7 @@ class Phone:
         random = np.random.default_rng(1)
         self.said = random.integers(0, 0x7E, 160 * PACKETS).astype(np.uint8).tobytes()
         self._number = 0
-        self.session = AudioSession(
-            remote_rtp=self.socket.getsockname()[:2],
-            remote_rtcp=None,
-            rtcp_mux=False,
-            receive={0: PCMU},
-            send_payload_type=0,
-            send_codec=PCMU,
-            receive_events={},
-            send_events=None,
-            comfort_noise=frozenset(),
-            ptime=20,
-            direction=Flow.SENDRECV,
-            held=False,
-        )
+        self.session = pcmu(self.socket.getsockname()[:2])
 
     async def talk(self, leg: RtpLeg) -> None:
         """Say all of it, in a burst: however busy the machine is, it is there in time."""

@@ -8,25 +8,12 @@ from dataclasses import replace
 
 from farend.quick_time import QuickClock, QuickLoop
 from farend.tape import TapeLeg
+from farend.terms import pcmu
 from mediaserver.calls.silence import Patience, Silence
-from mediaserver.sdp.codec import PCMU
 from mediaserver.sdp.direction import Direction
 from mediaserver.sdp.session import AudioSession
 
-TALKING = AudioSession(
-    remote_rtp=("192.0.2.9", 4000),
-    remote_rtcp=("192.0.2.9", 4001),
-    rtcp_mux=False,
-    receive={0: PCMU},
-    send_payload_type=0,
-    send_codec=PCMU,
-    receive_events={},
-    send_events=None,
-    comfort_noise=frozenset(),
-    ptime=20,
-    direction=Direction.SENDRECV,
-    held=False,
-)
+TALKING = pcmu(("192.0.2.9", 4000), ("192.0.2.9", 4001))
 HELD = replace(TALKING, direction=Direction.RECVONLY, held=True)
 LISTENING = replace(TALKING, direction=Direction.SENDONLY)
 

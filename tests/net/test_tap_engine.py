@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from farend.terms import pcmu
 from mediaserver.addresses import AddressRule
 from mediaserver.audio.g711 import ALAW_DECODE, ULAW_DECODE
 from mediaserver.audio.live_codec import LiveCodec
@@ -22,8 +23,6 @@ from mediaserver.net.tap_rtp import RtpTaps
 from mediaserver.net.taps import Tap
 from mediaserver.recording.resource import Direction as Side
 from mediaserver.rtp.packet import build_packet
-from mediaserver.sdp.codec import PCMU
-from mediaserver.sdp.negotiation import AudioSession, Direction
 
 PACKETS = 20
 
@@ -37,20 +36,7 @@ class Phone:
         random = np.random.default_rng(seed)
         self.payload = random.integers(0, 0x7E, 160 * PACKETS).astype(np.uint8)
         self.said: NDArray[np.int16] = ULAW_DECODE[self.payload]
-        self.session = AudioSession(
-            remote_rtp=self.socket.getsockname()[:2],
-            remote_rtcp=None,
-            rtcp_mux=False,
-            receive={0: PCMU},
-            send_payload_type=0,
-            send_codec=PCMU,
-            receive_events={},
-            send_events=None,
-            comfort_noise=frozenset(),
-            ptime=20,
-            direction=Direction.SENDRECV,
-            held=False,
-        )
+        self.session = pcmu(self.socket.getsockname()[:2])
 
     def say(self, leg: RtpLeg, number: int) -> None:
         piece = self.payload[160 * number : 160 * number + 160]

@@ -146,11 +146,17 @@ async def _spurts(stage: Stage, name: str, *, comfort: bool, to: str = "bad-netw
 
 
 async def no_packets(stage: Stage) -> Outcome:
+    """Nothing for 20 s; how long the call was, as far as one of its two ends can tell."""
     async with Phone.open(stage.server.sip, user="no-packets") as phone:
+        invited = time.monotonic()
         await phone.call("bad-network")
-        await asyncio.sleep(20.0 + phone.answered_at - time.monotonic())
+        await asyncio.sleep(20.0)
+        least = time.monotonic() - phone.answered_at
         await phone.hang_up()
-        return await stage.outcome("no-packets", phone, np.zeros(0, np.int16))
+        most = time.monotonic() - invited
+        outcome = await stage.outcome("no-packets", phone, np.zeros(0, np.int16))
+        outcome.facts |= {"least": least, "most": most}
+        return outcome
 
 
 async def burst(stage: Stage) -> Outcome:

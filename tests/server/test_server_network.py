@@ -61,7 +61,9 @@ def test_a_pause_of_three_seconds_is_kept_to_the_sample(hostile: Outcomes, name:
 
 
 def test_a_caller_who_sends_no_packet_leaves_as_much_silence(hostile: Outcomes) -> None:
+    """To 40 ms, measured where the caller stands: messages take their time on a busy machine."""
     outcome = hostile["no-packets"]
-    assert abs(outcome.recorded.size - 20 * 8000) <= 320
+    seconds = outcome.recorded.size / 8000
+    assert outcome.facts["least"] - 0.04 <= seconds <= outcome.facts["most"] + 0.04
     assert is_quiet(outcome.recorded)
     assert outcome.states == ["recording", "no_input"]

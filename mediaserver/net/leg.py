@@ -173,12 +173,12 @@ class RtpLeg:
     @property
     def wake(self) -> int:
         """Position of `decided` at which the listener is told that the line went on."""
-        return int(self._engine.wake_at[self.slot])
+        return int(self._engine.wakes.at[self.slot])
 
     @wake.setter
     def wake(self, position: int) -> None:
         if not self._closed:
-            self._engine.wake_at[self.slot] = position
+            self._engine.wakes.at[self.slot] = position
 
     def keep(self, heard: JournalFile, sent: JournalFile, since: int) -> None:
         """Write what is heard, from `since` on, and what is sent to these journals as it comes."""

@@ -37,11 +37,12 @@ from .lanes import Lane, open_lane
 from .leg import RtpLeg
 from .ports import PortPool
 from .pulse import Pulse
-from .sweep import SocketSet
+from .sweep import ROUND, SocketSet
 from .tapes import Tapes
 from .taps import Taps
 from .transmit import Outgoing
 from .turns import Turns
+from .wakes import Wakes
 
 TICK: Final = 0.02
 """Seconds between ticks."""
@@ -52,11 +53,10 @@ MORE_ROUNDS: Final = 3
 MOST_ROUNDS: Final = 4
 """Packets taken at a tick that is late of a leg somebody waits for; what is due apart."""
 
-NEVER: Final = np.iinfo(np.int64).max
-"""A position no line reaches."""
-
 _RTCP_KINDS: Final = (64, 95)
 """Second octets, less the marker bit, that say RTCP on a shared port (RFC 5761 section 4)."""
+
+_NONE: Final = np.zeros(0, np.int64)
 
 log = structlog.get_logger(__name__)
 
@@ -94,8 +94,7 @@ class MediaEngine:
         self.taps = Taps(self)
         self.audible: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         """Whether a leg's far end listens, as was negotiated."""
-        self.wake_at: NDArray[np.int64] = np.full(capacity, NEVER, np.int64)
-        """Position at which a leg's listener is told that the line went on."""
+        self.wakes = Wakes(self.lines, capacity, self._tell)
         self.report_at: NDArray[np.float64] = np.zeros(capacity, np.float64)
         """Monotonic seconds at which a leg's next RTCP report is due."""
         self.bodies: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
@@ -147,7 +146,7 @@ class MediaEngine:
         self.endpoints.open(slot, pair.rtp)
         self.audible[slot] = False
         self.attend(slot)
-        self.wake_at[slot] = NEVER
+        self.wakes.forget(slot)
         leg = RtpLeg(self, slot, pair, self._cname)
         self._legs[slot] = leg
         self._turns.add(slot, pair.rtp)
@@ -168,6 +167,7 @@ class MediaEngine:
         self._turns.remove(slot)
         self.lines.close(slot)
         self.sources.close(slot)
+        self.wakes.forget(slot)
         self.tapes.stop(slot)
         asyncio.get_running_loop().remove_reader(leg.pair.rtcp)
         self.pool.give_back(leg.pair, self.clock.monotonic())
@@ -251,56 +251,71 @@ class MediaEngine:
             if number >= rounds - 1:
                 found = found[wanted[found]]
                 wanted = due
+            sockets, due, wanted = sockets.take(found, 1), due[found], wanted[found]
             if not found.size:
-                return
-            sockets, due, wanted = sockets.take(found.tolist(), 1), due[found], wanted[found]
-        self._drain(sockets.take(range(len(sockets))))
+                break
+        self._take(grouped=False)
+        self._drain(sockets)
 
     def _sweep(self, sockets: SocketSet) -> NDArray[np.int64]:
-        """Place what one sweep brings; return the indices of sockets that may hold more."""
-        found: list[int] = []
+        """Fill the batch by one sweep; return the indices of sockets that may hold more."""
+        found: list[NDArray[np.int64]] = [_NONE]
         index = 0
         while index < len(sockets):
             index, more = self._sweeper.sweep(sockets, index)
-            found += more
-            if self._sweeper.batch.count:
-                self._take(self._sweeper.batch)
-        return np.array(found, np.int64)
+            found.append(more)
+            if index < len(sockets):  # the batch is full
+                self._take(grouped=False)
+        return np.concatenate(found)
 
     def _drain(self, waiting: SocketSet) -> None:
         while len(waiting):
-            again = self._sweep(waiting).tolist()
-            waiting = waiting.take(again)
-            if again:
+            again = self._sweep(waiting)
+            self._take(grouped=True)
+            waiting = waiting.take(again, ROUND)
+            if again.size:
                 # What was heard is judged and written before the next round can push it out.
                 self.lines.settle(waiting.slot)
-                self._tell(waiting.slot)
+                self.wakes.tell_all(waiting.slot)
                 to = self.relays.to[waiting.slot]
                 slots = np.union1d(waiting.slot, to[to != NOWHERE])
                 self.tapes.turn(slots, self.clock.monotonic())
 
-    def _take(self, batch: PacketBatch) -> None:
-        """Let the packets of one batch through to the lines, and the keys to their listeners."""
+    def _take(self, *, grouped: bool) -> None:
+        """Let the packets of the batch through to the lines, and the keys to their listeners."""
+        batch = self._sweeper.batch
+        if not batch.count:
+            return
+        try:
+            keys = self._place(batch, grouped=grouped)
+        finally:
+            batch.count = 0
+        # Now only: whoever is told may have sockets drained, into this very batch.
+        for key in keys:
+            if key.slot in self._legs:
+                self._legs[key.slot].tell_key(key.digit, key.position)
+
+    def _place(self, batch: PacketBatch, *, grouped: bool) -> list[Key]:
+        keys: list[Key] = []
         own, replay = self.sources.admit(batch)
         if replay:
             early = PacketBatch.empty(len(replay))
             for slot, datagram, arrival in replay:
                 early.append(slot, datagram, 0, arrival)
-            self._hear(early, parse_batch(early, early.length > 0))
-        fields = parse_batch(batch, own)
+            keys += self._hear(early, parse_batch(early, early.length > 0))
+        fields = parse_batch(batch, own, grouped=grouped)
         reports = (fields.kind >= _RTCP_KINDS[0]) & (fields.kind <= _RTCP_KINDS[1])
         if reports.any():
             for row in fields.row[reports]:
                 leg = self._legs[int(batch.slot[row])]
                 leg.hear_report(batch.data[row, : batch.length[row]].tobytes())
             fields = fields.take(~reports)
-        self._hear(batch, fields)
+        return keys + self._hear(batch, fields)
 
-    def _hear(self, batch: PacketBatch, fields: PacketFields) -> None:
-        keys: list[Key] = self.lines.receive(batch, fields)
+    def _hear(self, batch: PacketBatch, fields: PacketFields) -> list[Key]:
+        keys = self.lines.receive(batch, fields)
         self._relay(batch, fields)
-        for key in keys:
-            self._legs[key.slot].tell_key(key.digit, key.position)
+        return keys
 
     def _relay(self, batch: PacketBatch, fields: PacketFields) -> None:
         relayed = self.relays.forward(batch, fields, self.clock.monotonic())
@@ -363,7 +378,8 @@ class MediaEngine:
         drained = np.concatenate([turn.hurried.slot[turn.due], turn.relaxed.slot])
         if drained.size:
             self.lines.advance(now, drained)
-            self._tell(drained)
+        self.wakes.turn(drained)
+        if drained.size:
             for slot in drained[self.report_at[drained] <= now].tolist():
                 if slot in self._legs:
                     self._legs[slot].send_report(now)
@@ -372,11 +388,9 @@ class MediaEngine:
         if drained.size:
             self.tapes.turn(drained, now)
 
-    def _tell(self, slots: NDArray[np.int64]) -> None:
-        """Wake the listeners of those legs whose lines went on to where they wait for."""
-        for slot in slots[self.lines.decided[slots] >= self.wake_at[slots]].tolist():
-            if slot in self._legs:
-                self._legs[slot].tell_advance()
+    def _tell(self, slot: int) -> None:
+        if slot in self._legs:
+            self._legs[slot].tell_advance()
 
     def _send(self, now: float) -> None:
         """Send what is due of what legs play; tell those whose last frame this was."""

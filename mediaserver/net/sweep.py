@@ -14,7 +14,8 @@ import ctypes
 import socket
 import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from copy import copy
 from typing import Final, Protocol
 
 import numpy as np
@@ -39,33 +40,32 @@ _OLDEST: Final = 5.0
 
 
 class SocketSet:
-    """Sockets that are swept together, and the slot of each: parallel lists, and as arrays.
+    """Sockets that are swept together, and the slot of each, in parallel arrays.
 
-    `expected` is how many datagrams one of them is likely to hold; more are looked for, except
-    where it is 1.
+    `expected` is how many datagrams one of them is likely to hold: where it is 1, a lane may take
+    no more.
     """
 
     def __init__(
         self, slots: Iterable[int], sockets: Iterable[socket.socket], expected: int = ROUND
     ) -> None:
         self.expected = expected
-        self.slots = list(slots)
-        self.sockets = list(sockets)
-        self.descriptors = [sock.fileno() for sock in self.sockets]
-        self.descriptor: NDArray[np.int32] = np.array(self.descriptors, np.int32)
-        self.slot: NDArray[np.int64] = np.array(self.slots, np.int64)
+        self.slot: NDArray[np.int64] = np.array(list(slots), np.int64)
+        self.sockets: NDArray[np.object_] = np.array(list(sockets), np.object_)
+        self.descriptor: NDArray[np.int32] = np.array(
+            [sock.fileno() for sock in self.sockets], np.int32
+        )
 
     def __len__(self) -> int:
-        return len(self.slots)
+        return self.slot.size
 
-    def take(self, indices: Sequence[int], expected: int = ROUND) -> SocketSet:
-        """Return those at `indices`."""
-        taken = SocketSet((), (), expected)
-        taken.slots = [self.slots[i] for i in indices]
-        taken.sockets = [self.sockets[i] for i in indices]
-        taken.descriptors = [self.descriptors[i] for i in indices]
-        taken.descriptor = np.array(taken.descriptors, np.int32)
-        taken.slot = np.array(taken.slots, np.int64)
+    def take(self, wanted: NDArray[np.int64] | NDArray[np.bool_], expected: int) -> SocketSet:
+        """Return some of them, by index or by a mask, and how many datagrams each may hold."""
+        taken = copy(self)
+        taken.expected = expected
+        taken.slot = self.slot[wanted]
+        taken.sockets = self.sockets[wanted]
+        taken.descriptor = self.descriptor[wanted]
         return taken
 
 
@@ -74,8 +74,8 @@ class Sweeper(Protocol):
 
     batch: PacketBatch
 
-    def sweep(self, sockets: SocketSet, start: int = 0) -> tuple[int, list[int]]:
-        """Fill `batch` from `sockets`, beginning at index `start`.
+    def sweep(self, sockets: SocketSet, start: int = 0) -> tuple[int, NDArray[np.int64]]:
+        """Add to `batch` what `sockets` hold, beginning at index `start`, while there is room.
 
         Returns the index to go on at (len(sockets) when all had their turn) and the indices of
         those sockets that may hold more than what was taken from them.
@@ -88,16 +88,13 @@ class PortableSweeper:
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.batch = PacketBatch.empty(capacity)
 
-    def sweep(self, sockets: SocketSet, start: int = 0) -> tuple[int, list[int]]:
+    def sweep(self, sockets: SocketSet, start: int = 0) -> tuple[int, NDArray[np.int64]]:
         """See `Sweeper.sweep`."""
         batch = self.batch
-        batch.count = 0
         more: list[int] = []
-        capacity = batch.data.shape[0]
-        for index in range(start, len(sockets)):
-            if capacity - batch.count < ROUND:
-                return index, more
-            slot, sock = sockets.slots[index], sockets.sockets[index]
+        index = start
+        while index < len(sockets) and batch.room >= ROUND:
+            slot, sock = int(sockets.slot[index]), sockets.sockets[index]
             taken = 0
             with contextlib.suppress(OSError):  # empty, or an ICMP error of an earlier send
                 while taken < ROUND:
@@ -107,7 +104,8 @@ class PortableSweeper:
                     taken += 1
             if taken == ROUND:
                 more.append(index)
-        return len(sockets), more
+            index += 1
+        return index, np.array(more, np.int64)
 
 
 def _arrival(notes: list[tuple[int, int, bytes]]) -> float:
@@ -140,47 +138,49 @@ class Inbox:
         self._messages[:, 2] = self._vectors.ctypes.data + rows * 16
         self._messages[:, 3] = 1
         self._messages[:, 4] = self._controls.ctypes.data + rows * _CONTROL
-        self._renew(capacity)
+        self._renew(slice(capacity))
         self.addresses: NDArray[np.uint64] = self._messages.ctypes.data + rows * 64
         """Where each message header is."""
 
     def received(self, count: int) -> NDArray[np.int64]:
-        """Return the bytes that `recvmmsg` said it put into each of the first rows."""
-        return self._messages[:count, 7].astype(np.int64) & 0xFFFF_FFFF
+        """Return the bytes that `recvmmsg` said it put into each of so many rows to be added."""
+        first = self.batch.count
+        return self._messages[first : first + count, 7].astype(np.int64) & 0xFFFF_FFFF
 
-    def describe(self, slot: NDArray[np.int64], length: NDArray[np.int64]) -> None:
-        """Fill in the batch's arrays from what the kernel wrote, and make the headers fit again.
+    def add(self, slot: NDArray[np.int64], length: NDArray[np.int64]) -> None:
+        """Add rows that the kernel wrote to the batch, and make their headers fit again.
 
         Both arrays are of shape (rows,); a length of 0 says that nothing came for a row.
         """
-        batch, count = self.batch, slot.size
-        batch.count = count
-        if not count:
+        if not slot.size:
             return
-        names = self._names[:count]
-        batch.length[:count] = length
-        batch.slot[:count] = slot
+        batch = self.batch
+        rows = slice(batch.count, batch.count + slot.size)
+        batch.count = rows.stop
+        names = self._names[rows]
+        batch.length[rows] = length
+        batch.slot[rows] = slot
         # Family, port and IPv4 address, one big-endian word.
         name = names.view(">u8")[:, 0].astype(np.int64)
         source = (name & 0xFFFF_FFFF) << 16 | name >> 32 & 0xFFFF
-        batch.source[:count] = np.where(length > 0, source, NOBODY)
+        batch.source[rows] = np.where(length > 0, source, NOBODY)
         for row in np.flatnonzero((names[:, 0] == socket.AF_INET6) & (length > 0)):
             text = socket.inet_ntop(socket.AF_INET6, names[row, 8:24].tobytes())
-            batch.source[row] = source_key(text, int(name[row] >> 32 & 0xFFFF))
-        control = self._controls[:count].view(np.int64)
+            batch.source[rows][row] = source_key(text, int(name[row] >> 32 & 0xFFFF))
+        control = self._controls[rows].view(np.int64)
         stamped = control[:, 1] >> 32 == _SCM_TIMESTAMPNS
         now = time.monotonic()
         offset = now - time.time()
         arrival = control[:, 2] + control[:, 3] * 1e-9 + offset
         # A step of the wall clock between arrival and now must not move the audio.
         usable = stamped & (length > 0) & (arrival <= now + 0.001) & (arrival > now - _OLDEST)
-        batch.arrival[:count] = np.where(usable, arrival, now)
-        self._renew(count)
+        batch.arrival[rows] = np.where(usable, arrival, now)
+        self._renew(rows)
 
-    def _renew(self, count: int) -> None:
-        self._messages[:count, 1] = _NAME
-        self._messages[:count, 5] = _CONTROL
-        self._messages[:count, 6] = 0
+    def _renew(self, rows: slice) -> None:
+        self._messages[rows, 1] = _NAME
+        self._messages[rows, 5] = _CONTROL
+        self._messages[rows, 6] = 0
 
 
 class BatchSweeper:
@@ -196,13 +196,13 @@ class BatchSweeper:
         ]  # fmt: skip
         self._receive.restype = ctypes.c_int
 
-    def sweep(self, sockets: SocketSet, start: int = 0) -> tuple[int, list[int]]:
+    def sweep(self, sockets: SocketSet, start: int = 0) -> tuple[int, NDArray[np.int64]]:
         """See `Sweeper.sweep`."""
         at, receive = self._at, self._receive
+        first = filled = self.batch.count
         last = len(at) - ROUND
-        filled = 0
         counts: list[int] = []
-        for descriptor in sockets.descriptors[start:]:
+        for descriptor in sockets.descriptor[start:].tolist():
             if filled > last:
                 break
             taken = receive(descriptor, at[filled], ROUND, _MSG_DONTWAIT, None)
@@ -213,5 +213,5 @@ class BatchSweeper:
         index = start + len(counts)
         count = np.array(counts, np.int64)
         slot = np.repeat(sockets.slot[start:index], count)
-        self.inbox.describe(slot, self.inbox.received(filled))
-        return index, (np.flatnonzero(count == ROUND) + start).tolist()
+        self.inbox.add(slot, self.inbox.received(filled - first))
+        return index, np.flatnonzero(count == ROUND) + start

@@ -101,13 +101,13 @@ class Uring:
     def __del__(self) -> None:
         self.close()
 
-    def submit(self, descriptors: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Carry out request i on `descriptors[i]`; return the results, errors negative."""
+    def submit(self, descriptors: NDArray[np.int32], first: int = 0) -> NDArray[np.int32]:
+        """Carry out request `first` + i on `descriptors[i]`; return results, errors negative."""
         count = descriptors.size
-        self._requests["descriptor"][:count] = descriptors
+        self._requests["descriptor"][first : first + count] = descriptors
         tail = int(self._words[self._sq_tail])
         places = (tail + self._order[:count]) & self._sq_mask
-        self._array[places] = self._order[:count]
+        self._array[places] = self._order[first : first + count]
         self._words[self._sq_tail] = (tail + count) & 0xFFFF_FFFF
         left = count
         while left > 0:
@@ -117,15 +117,15 @@ class Uring:
                 self._words[self._sq_tail] = self._words[self._sq_head]
                 break
             left -= taken
-        return self._collect(count)
+        return self._collect(first, count)
 
-    def _collect(self, count: int) -> NDArray[np.int32]:
+    def _collect(self, first: int, count: int) -> NDArray[np.int32]:
         head, tail = int(self._words[self._cq_head]), int(self._words[self._cq_tail])
         ready = (tail - head) & 0xFFFF_FFFF
         results = self._results[(head + self._order_of(ready)) & self._cq_mask]
         self._words[self._cq_head] = tail
         values: NDArray[np.int32] = np.full(count, _EAGAIN, np.int32)
-        values[results["number"]] = results["value"]
+        values[results["number"] - np.uint64(first)] = results["value"]
         return values
 
     def _order_of(self, count: int) -> NDArray[np.uint32]:
@@ -186,20 +186,18 @@ class UringSweeper:
         self._inbox = self._several.inbox
         self.batch = self._several.batch
         self._ring = Uring(_RECVMSG, self._inbox.addresses, FLAGS)
-        self._capacity = capacity
 
-    def sweep(self, sockets: SocketSet, start: int = 0) -> tuple[int, list[int]]:
+    def sweep(self, sockets: SocketSet, start: int = 0) -> tuple[int, NDArray[np.int64]]:
         """See `Sweeper.sweep`."""
         if sockets.expected > 1:
             return self._several.sweep(sockets, start)
-        end = min(len(sockets), start + self._capacity)
-        result = self._ring.submit(sockets.descriptor[start:end])
-        if (result <= 0).all():
-            self.batch.count = 0
-            return end, []
-        length = np.maximum(result, 0).astype(np.int64)
-        self._inbox.describe(sockets.slot[start:end], length)
-        return end, (np.flatnonzero(length) + start).tolist()
+        end = min(len(sockets), start + self.batch.room)
+        result = self._ring.submit(sockets.descriptor[start:end], self.batch.count)
+        found: NDArray[np.int64] = np.flatnonzero(result > 0)
+        if found.size:
+            length = np.maximum(result, 0).astype(np.int64)
+            self._inbox.add(sockets.slot[start:end], length)
+        return end, found + start
 
 
 class UringTransmitter:

@@ -27,7 +27,7 @@ _FIXED: Final = struct.Struct(">BBHII")
 
 @dataclass(slots=True)
 class PacketBatch:
-    """`count` datagrams, grouped by slot, within a slot in the order of arrival.
+    """`count` datagrams, those of one slot in the order of arrival.
 
     Rows may be empty: their length is 0 and their source `NOBODY`.
 
@@ -56,6 +56,11 @@ class PacketBatch:
             source=np.zeros(capacity, np.int64),
             arrival=np.zeros(capacity, np.float64),
         )
+
+    @property
+    def room(self) -> int:
+        """Number of datagrams that can be added."""
+        return self.length.size - self.count
 
     def heads(self, row: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return a copy, shape (n, HEADER), of the fixed headers in rows."""
@@ -98,7 +103,7 @@ class PacketBatch:
 
 @dataclass(frozen=True, slots=True)
 class PacketFields:
-    """The header fields of the RTP packets of a batch, in parallel arrays.
+    """The header fields of the RTP packets of a batch, in parallel arrays, grouped by slot.
 
     `row` says which row of the batch each came from; its payload starts at column `HEADER` there.
     """
@@ -139,9 +144,12 @@ def host_key(host: str) -> int:
     return (hash(host) & 0x3FFF_FFFF_FFFF) | 0x4000_0000_0000
 
 
-def parse_batch(batch: PacketBatch, wanted: NDArray[np.bool_]) -> PacketFields:
+def parse_batch(
+    batch: PacketBatch, wanted: NDArray[np.bool_], *, grouped: bool = True
+) -> PacketFields:
     """Return the fields of every `wanted` row that holds a well-formed RTP packet.
 
+    `grouped` says that the rows of each slot lie together already.
     Rows with CSRCs, an extension or padding are rewritten in place so that their payload starts
     at column `HEADER` like everybody else's. Rows that are not RTP version 2 or whose lengths do
     not add up are left out (RFC 3550 appendix A.1).
@@ -155,11 +163,15 @@ def parse_batch(batch: PacketBatch, wanted: NDArray[np.bool_]) -> PacketFields:
         plain[odd] = payload >= 0
         size[odd] = payload
     row: NDArray[np.int64] = np.flatnonzero(plain).astype(np.int64, copy=False)
+    slot = batch.slot[row]
+    if not grouped:
+        order = np.argsort(slot, kind="stable")
+        row, slot = row[order], slot[order]
     head = batch.heads(row)
     words = head.view(">u4").astype(np.int64)
     return PacketFields(
         row=row,
-        slot=batch.slot[row],
+        slot=slot,
         kind=head[:, 1] & np.uint8(0x7F),
         sequence=words[:, 0] & 0xFFFF,
         timestamp=words[:, 1],

@@ -1,7 +1,8 @@
 """The media engine alone, without SIP: a process whose legs play, or are relayed in pairs.
 
-Every leg is connected as if it had been negotiated, and what its party says is captured by a
-recording with every stop condition on, into a journal. It is the server's own engine, capture and
+Every leg is connected as if it had been negotiated, and captured by a recording with every stop
+condition on, into a journal of what its party says and one of what it hears. Of a pair one leg is:
+that is both directions. It is the server's own engine, capture and
 journal writer on the server's own loop; what is missing is the signalling, which is measured
 elsewhere, and costs nothing while calls stand.
 """
@@ -90,17 +91,16 @@ class Lateness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of one leg."""
+    """What became of one capture."""
 
+    leg: int
+    """Number of the leg that was captured."""
     journal: str
     """Its journal's folder, relative to the folder of all."""
     start: int
     end: int
     reason: str
     """Why the recording stopped."""
-    received: int
-    sent: int
-    """Packets."""
     fault: str | None
     """Why the journal is not complete."""
 
@@ -174,7 +174,8 @@ class _Bench:
         self._order = order
         self._engine = engine
         self.legs = [engine.open_leg() for _ in range(order.count)]
-        self._captures: list[tuple[Capture, Take]] = []
+        self._captures: list[tuple[int, Capture, Take]] = []
+        """Each with the number of its leg."""
         self._playing: list[asyncio.Task[None]] = []
         self._journals = journals
 
@@ -187,8 +188,9 @@ class _Bench:
         )
         for number, leg in enumerate(self.legs):
             leg.connect(_session(order.ports[number], order.report_port), HOST)
-            capture = Capture(leg, self._journals, self._engine.clock)
-            self._captures.append((capture, capture.start(RULES)))
+            if not (order.paired and number % 2):
+                capture = Capture(leg, self._journals, self._engine.clock)
+                self._captures.append((number, capture, capture.start(RULES)))
             if prompts:
                 prompt = prompts[number % len(prompts)]
                 self._playing.append(asyncio.create_task(_play(leg, prompt)))
@@ -197,11 +199,11 @@ class _Bench:
                 self._engine.join(one, other)
 
     async def finish(self) -> list[Taken]:
-        """End every recording; return what became of each leg."""
-        for capture, _ in self._captures:
+        """End every recording; return what became of each."""
+        for _, capture, _ in self._captures:
             capture.hang_up()
         taken = []
-        for leg, (capture, take) in zip(self.legs, self._captures, strict=True):
+        for number, capture, take in self._captures:
             stop = await take.stopped
             fault = None
             try:
@@ -209,15 +211,13 @@ class _Bench:
                 await capture.close()
             except LocalError as error:
                 fault = str(error)
-            counts = leg.statistics()
             taken.append(
                 Taken(
+                    leg=number,
                     journal=capture.folder,
                     start=take.start,
                     end=stop.position,
                     reason=stop.reason.value,
-                    received=counts.packets_received,
-                    sent=counts.packets_sent,
                     fault=fault,
                 )
             )

@@ -34,7 +34,7 @@ def run_play(calls: int, options: Options, voice: Voice, say: Say) -> Figure:
 
 
 def run_relay(pairs: int, options: Options, voice: Voice, say: Say) -> Figure:
-    """Measure the engine while legs are relayed to each other and both are captured."""
+    """Measure the engine while legs are relayed to each other and both directions captured."""
     figure, outcome = _run("relay", pairs, 2 * pairs, options, voice, say)
     figure.problems += unheard(outcome, [outcome.packets[n ^ 1] for n in range(2 * pairs)])
     assert outcome.heard is not None
@@ -64,7 +64,7 @@ def _run(
             engine.send(Finish())
             taken = engine.expect(list, 120)
         say(f"{name}, comparing every journal with what was said")
-        recorded, problems = _compare(folder, taken, outcome, voice)
+        recorded, problems = _compare(folder, taken, outcome, voice, paired=legs.paired)
         figure = figure_of(load, "mediaserver", calls, measured, outcome)
         figure.kib_per_call = (measured.before.rss - empty.rss) / calls / 1024
         figure.tick_p50_ms, figure.tick_p99_ms = lateness.p50, lateness.p99
@@ -97,27 +97,32 @@ def _drive(
 
 
 def _compare(
-    folder: Path, taken: list[Taken], outcome: Outcome, voice: Voice
+    folder: Path, taken: list[Taken], outcome: Outcome, voice: Voice, *, paired: bool
 ) -> tuple[Recorded, list[str]]:
-    """Compare what every leg captured with what its party said."""
+    """Compare what was captured of every leg with what was said: of a pair, by both parties."""
     verdicts: list[Verdict] = []
     wrong: list[str] = []
-    for leg, take in enumerate(taken):
-        said = voice.said(outcome.starts[leg], outcome.packets[leg])
-        try:
-            with open_journal(folder / take.journal / "speak.journal") as journal:
-                verdict = compare(journal.read(take.start, take.end), said)
-        except LocalError as error:
-            wrong.append(str(error))
-            continue
-        verdicts.append(verdict)
+    for take in taken:
         if take.fault is not None or take.reason != "hangup":
-            wrong.append(f"leg {leg}: ended by {take.reason}; {take.fault or 'no fault'}")
-        elif not verdict.right:
-            wrong.append(f"leg {leg}: {verdict.fault(said.size)}")
+            wrong.append(f"leg {take.leg}: ended by {take.reason}; {take.fault or 'no fault'}")
+        sides = {"speak": take.leg, "listen": take.leg + 1} if paired else {"speak": take.leg}
+        for side, party in sides.items():
+            said = voice.said(outcome.starts[party], outcome.packets[party])
+            try:
+                with open_journal(folder / take.journal / f"{side}.journal") as journal:
+                    # What it hears is on a line of its own.
+                    whole = journal.header.first, journal.end
+                    stretch = (take.start, take.end) if side == "speak" else whole
+                    verdict = compare(journal.read(*stretch), said)
+            except LocalError as error:
+                wrong.append(str(error))
+                continue
+            verdicts.append(verdict)
+            if not verdict.right:
+                wrong.append(f"leg {take.leg}, {side}: {verdict.fault(said.size)}")
     recorded = Recorded(
-        files=len(taken),
-        files_right=len(taken) - len(wrong),
+        files=len(outcome.packets) if paired else len(taken),
+        files_right=sum(verdict.right for verdict in verdicts),
         samples_sent=FRAME * sum(outcome.packets),
         samples_missing=sum(verdict.missing for verdict in verdicts),
         lead_max_ms=max((verdict.lead / 8 for verdict in verdicts), default=0.0),

@@ -24,20 +24,21 @@ from ..audio.g711 import ALAW_DECODE, ULAW_DECODE
 from ..calls.ports import Journals, MediaLeg
 from ..clock import Clock
 from ..errors import LocalError
-from ..rtp.packet import PacketBatch, PacketFields, host_key, parse_batch
-from ..rtp.relay import NOWHERE, Relays
+from ..rtp.packet import host_key
+from ..rtp.relay import Relays
 from ..rtp.sender import Senders
 from ..rtp.source import Sources
-from ..rtp.timeline import Key, Kind, Timelines
+from ..rtp.timeline import Kind, Timelines
 from .conference import Mixes, RtpMix
 from .encodings import Encodings
 from .endpoints import Endpoints
+from .intake import Intake
 from .joins import Joins
 from .lanes import Lane, open_lane
 from .leg import RtpLeg
 from .ports import PortPool
 from .pulse import Pulse
-from .sweep import ROUND, SocketSet
+from .sweep import SocketSet
 from .tapes import Tapes
 from .taps import Taps
 from .transmit import Outgoing
@@ -47,16 +48,8 @@ from .wakes import Wakes
 TICK: Final = 0.02
 """Seconds between ticks."""
 
-MORE_ROUNDS: Final = 3
-"""Sweeps for one more packet of legs that are to be drained, before it is looked for many."""
-
 MOST_ROUNDS: Final = 4
 """Packets taken at a tick that is late of a leg somebody waits for; what is due apart."""
-
-_RTCP_KINDS: Final = (64, 95)
-"""Second octets, less the marker bit, that say RTCP on a shared port (RFC 5761 section 4)."""
-
-_NONE: Final = np.zeros(0, np.int64)
 
 log = structlog.get_logger(__name__)
 
@@ -99,8 +92,9 @@ class MediaEngine:
         """Monotonic seconds at which a leg's next RTCP report is due."""
         self.bodies: NDArray[np.uint64] = np.zeros(capacity, np.uint64)
         """Address of what each leg plays."""
-        self.lane, self._sweeper, self._transmitter = open_lane(self.endpoints, lane)
-        self.mixes = Mixes(self, self._transmit, journals, capacity)
+        self.lane, sweeper, self._transmitter = open_lane(self.endpoints, lane)
+        self._intake = Intake(self, sweeper, capacity)
+        self.mixes = Mixes(self, self.transmit, journals, capacity)
         self._free = list(range(capacity - 1, -1, -1))
         self._legs: dict[int, RtpLeg] = {}
         self.joins = Joins(self)
@@ -108,7 +102,6 @@ class MediaEngine:
         self._sending: dict[int, RtpLeg] = {}
         self._dialing: dict[int, RtpLeg] = {}
         self._tick_number = 0
-        self._behind: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self._next = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
@@ -200,6 +193,10 @@ class MediaEngine:
         """The legs that send digits now."""
         return list(self._dialing)
 
+    def leg_at(self, slot: int) -> RtpLeg | None:
+        """Return the leg that is open in a slot."""
+        return self._legs.get(slot)
+
     def is_open(self, leg: RtpLeg) -> bool:
         """Tell whether a leg was not closed yet."""
         return self._legs.get(leg.slot) is leg
@@ -234,99 +231,9 @@ class MediaEngine:
     def drain(self, legs: Iterable[RtpLeg]) -> None:
         """Place what waits in the sockets of `legs`, in rounds until nothing is left."""
         slots = [leg.slot for leg in legs]
-        self._drain(SocketSet(slots, (self.endpoints.sockets[slot] for slot in slots)))
+        self._intake.drain(SocketSet(slots, (self.endpoints.sockets[slot] for slot in slots)))
 
-    def _peek(self, sockets: SocketSet, due: NDArray[np.bool_], rounds: int) -> None:
-        """Place so many packets of each of `sockets`, and all that waits in those that are `due`.
-
-        Of a leg of which nothing was there the last time another packet is looked for: it is behind
-        by one.
-        """
-        wanted = due | self._behind[sockets.slot]
-        for number in range(rounds + MORE_ROUNDS):
-            found = self._sweep(sockets)
-            if not number:
-                self._behind[sockets.slot] = True
-                self._behind[sockets.slot[found]] = False
-            if number >= rounds - 1:
-                found = found[wanted[found]]
-                wanted = due
-            sockets, due, wanted = sockets.take(found, 1), due[found], wanted[found]
-            if not found.size:
-                break
-        self._take(grouped=False)
-        self._drain(sockets)
-
-    def _sweep(self, sockets: SocketSet) -> NDArray[np.int64]:
-        """Fill the batch by one sweep; return the indices of sockets that may hold more."""
-        found: list[NDArray[np.int64]] = [_NONE]
-        index = 0
-        while index < len(sockets):
-            index, more = self._sweeper.sweep(sockets, index)
-            found.append(more)
-            if index < len(sockets):  # the batch is full
-                self._take(grouped=False)
-        return np.concatenate(found)
-
-    def _drain(self, waiting: SocketSet) -> None:
-        while len(waiting):
-            again = self._sweep(waiting)
-            self._take(grouped=True)
-            waiting = waiting.take(again, ROUND)
-            if again.size:
-                # What was heard is judged and written before the next round can push it out.
-                self.lines.settle(waiting.slot)
-                self.wakes.tell_all(waiting.slot)
-                to = self.relays.to[waiting.slot]
-                slots = np.union1d(waiting.slot, to[to != NOWHERE])
-                self.tapes.turn(slots, self.clock.monotonic())
-
-    def _take(self, *, grouped: bool) -> None:
-        """Let the packets of the batch through to the lines, and the keys to their listeners."""
-        batch = self._sweeper.batch
-        if not batch.count:
-            return
-        try:
-            keys = self._place(batch, grouped=grouped)
-        finally:
-            batch.count = 0
-        # Now only: whoever is told may have sockets drained, into this very batch.
-        for key in keys:
-            if key.slot in self._legs:
-                self._legs[key.slot].tell_key(key.digit, key.position)
-
-    def _place(self, batch: PacketBatch, *, grouped: bool) -> list[Key]:
-        keys: list[Key] = []
-        own, replay = self.sources.admit(batch)
-        if replay:
-            early = PacketBatch.empty(len(replay))
-            for slot, datagram, arrival in replay:
-                early.append(slot, datagram, 0, arrival)
-            keys += self._hear(early, parse_batch(early, early.length > 0))
-        fields = parse_batch(batch, own, grouped=grouped)
-        reports = (fields.kind >= _RTCP_KINDS[0]) & (fields.kind <= _RTCP_KINDS[1])
-        if reports.any():
-            for row in fields.row[reports]:
-                leg = self._legs[int(batch.slot[row])]
-                leg.hear_report(batch.data[row, : batch.length[row]].tobytes())
-            fields = fields.take(~reports)
-        return keys + self._hear(batch, fields)
-
-    def _hear(self, batch: PacketBatch, fields: PacketFields) -> list[Key]:
-        keys = self.lines.receive(batch, fields)
-        self._relay(batch, fields)
-        return keys
-
-    def _relay(self, batch: PacketBatch, fields: PacketFields) -> None:
-        relayed = self.relays.forward(batch, fields, self.clock.monotonic())
-        if relayed is None:
-            return
-        head = (relayed.row * batch.data.shape[1] + batch.data.ctypes.data).astype(np.uint64)
-        nothing = np.zeros_like(relayed.size)
-        self._transmit(Outgoing(relayed.slot, head, relayed.size, head, nothing))
-        self.tapes.passed_on(batch, relayed, self.senders)
-
-    def _transmit(self, packets: Outgoing) -> None:
+    def transmit(self, packets: Outgoing) -> None:
         """Send packets of those legs whose far end listens."""
         self.endpoints.follow(packets.slot, self.sources.accepted[packets.slot])
         heard = self.audible[packets.slot] & (self.endpoints.sizes[packets.slot] > 0)
@@ -371,10 +278,10 @@ class MediaEngine:
             self._dial(now)
         turn = self._turns.at(self._tick_number)
         if len(turn.hurried):
-            self._peek(turn.hurried, turn.due, rounds)
+            self._intake.look(turn.hurried, turn.due, rounds)
             self.joins.make_up()
         if len(turn.relaxed):
-            self._drain(turn.relaxed)
+            self._intake.drain(turn.relaxed)
         drained = np.concatenate([turn.hurried.slot[turn.due], turn.relaxed.slot])
         if drained.size:
             self.lines.advance(now, drained)
@@ -399,7 +306,7 @@ class MediaEngine:
             head = frames.header.ctypes.data + np.arange(frames.slot.size) * frames.header.shape[1]
             head_size = np.full(frames.slot.size, frames.header.shape[1])
             body = self.bodies[frames.slot] + frames.offset.astype(np.uint64)
-            self._transmit(
+            self.transmit(
                 Outgoing(frames.slot, head.astype(np.uint64), head_size, body, frames.size)
             )
             heard = self.audible[frames.slot]

@@ -138,6 +138,45 @@ async def test_a_listener_that_fails_at_a_key_loses_nobodys_audio(
     assert decoded(payload).tobytes() in good.read(0, end).tobytes()
 
 
+class Eager(Ear):
+    """Has all legs drained whenever it hears a key, as the end of a recording does."""
+
+    def __init__(self, engine: MediaEngine, legs: list[RtpLeg]) -> None:
+        super().__init__()
+        self.engine, self.legs = engine, legs
+
+    def on_key(self, digit: str, position: int) -> None:
+        super().on_key(digit, position)
+        self.engine.drain(self.legs)
+
+
+async def test_draining_in_the_midst_of_what_came_hears_nothing_twice(engine: MediaEngine) -> None:
+    """A key, and audio of an address that is learned just then, in one batch with others' audio."""
+    fars = [Far() for _ in range(4)]
+    legs = [engine.open_leg() for _ in fars]
+    for leg, far in zip(legs, fars, strict=True):
+        leg.listener = Eager(engine, legs)
+        leg.connect(far.session(), "127.0.0.1")
+    stranger = Far()  # the same host, another port: learned after four packets
+    key = build_packet(101, 0, 0, 77, b"\x05\x0a\x00\xa0", marker=True)
+    payload = voice(0.4)
+    for leg, far in zip(legs[1:], fars[1:], strict=True):
+        far.say(leg, payload)
+    for number in range(1, 5):
+        audio = build_packet(0, number, number * 160, 77, payload[:160])
+        stranger.rtp.sendto(audio, ("127.0.0.1", legs[0].pair.port))
+    stranger.rtp.sendto(key, ("127.0.0.1", legs[0].pair.port))
+    fars[1].rtp.sendto(key, ("127.0.0.1", legs[1].pair.port))
+    engine.drain(legs)
+    for leg in legs[1:]:
+        assert decoded(payload).tobytes() in leg.read(0, leg.end()).tobytes()
+    counts = [leg.statistics() for leg in legs]
+    assert [count.packets_received for count in counts] == [5, 21, 20, 20]
+    assert not any(count.packets_late for count in counts)
+    for one in (*fars, stranger):
+        one.rtp.close()
+
+
 async def test_a_burst_of_big_packets_harms_nobody(
     engine: MediaEngine, far: Far, desk: Desk
 ) -> None:

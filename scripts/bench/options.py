@@ -39,7 +39,7 @@ HOST: Final = "127.0.0.1"
 """Everything happens on loopback."""
 
 YARDSTICKS: Final = ("floor", "asyncio", "compiled")
-"""The first is part of every run of `record`, the others of full ones. See `yardsticks` and
+"""The first is part of every run, the others of full ones. See `yardsticks` and
 `compiled`."""
 
 ASYNCIO_MOST: Final = 1000

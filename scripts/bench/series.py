@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from rich.console import Console
 
 from .compiled import compiler
 from .errors import BenchError
 from .figures import Figure, Results
-from .options import ASYNCIO_MOST, JOINING_MOST
+from .options import ASYNCIO_MOST, JOINING_MOST, Options
 from .report import Setting, line_of, print_tables, write_json, write_markdown
 from .runs.bridged import run_bridged
 from .runs.churn import run_churn, run_joining
 from .runs.ending import run_ending
 from .runs.legs import run_play, run_relay
+from .runs.measure import Say
 from .runs.overload import run_overload
 from .runs.quiet import run_quiet
 from .runs.record import run_record, run_stereo
 from .runs.shelf import run_shelf
 from .runs.yardstick import run_yardstick
 from .speech import Voice
+from .tables import RELAYED, YARDSTICKS_OF
+
+Run = Callable[[int, Options, Voice, Say], Figure]
+
+RUNS: dict[str, Run] = {
+    "record": run_record,
+    "stereo": run_stereo,
+    "play": run_play,
+    "relay": run_relay,
+    "bridged": run_bridged,
+}
+"""What measures the server, or its engine, under each load."""
 
 PACE = 200
 """New calls a second an overloaded server takes on: the setting's default."""
@@ -36,13 +52,9 @@ class Series:
 
     def run(self) -> bool:
         """Run every part that was asked for; return whether everything was right."""
-        parts = {
+        parts: dict[str, Callable[[], None]] = {
             "quiet": self._quiet,
-            "record": self._record,
-            "stereo": self._stereo,
-            "play": self._play,
-            "relay": self._relay,
-            "bridged": self._bridged,
+            **{load: partial(self._load, load, run) for load, run in RUNS.items()},
             "churn": self._churn,
             "joining": self._joining,
             "overload": self._overload,
@@ -57,69 +69,35 @@ class Series:
         print_tables(self._console, self._results)
         return not self._results.problems()
 
-    def _record(self) -> None:
-        for calls in self._options.loads["record"]:
-            floor: float | None = None
-            for kind in self._options.yardsticks:
-                if kind == "asyncio" and calls > ASYNCIO_MOST:
-                    continue
-                figure = self._yardstick(kind, calls, "record")
-                if kind == "floor" and figure is not None and not figure.problems:
-                    floor = figure.ms_per_call_second
-            with self._console.status(f"{calls} calls, mediaserver") as status:
-                ours = run_record(calls, self._options, self._voice, status.update)
+    def _load(self, load: str, run: Run) -> None:
+        """Measure a load, every one asked for, the yardsticks under the same packets first."""
+        for calls in self._options.loads[load]:
+            floor = self._yardsticks(load, calls)
+            with self._console.status(f"{load} {calls}, mediaserver") as status:
+                figure = run(calls, self._options, self._voice, status.update)
             if floor:
-                ours.ratio_to_floor = ours.ms_per_call_second / floor
-            self._add(ours)
-            self._keep()
-
-    def _stereo(self) -> None:
-        for calls in self._options.loads["stereo"]:
-            with self._console.status(f"{calls} calls, in stereo while played to") as status:
-                self._add(run_stereo(calls, self._options, self._voice, status.update))
-
-    def _play(self) -> None:
-        for calls in self._options.loads["play"]:
-            self._bound(calls, "play")
-            with self._console.status(f"{calls} calls, played to and recorded") as status:
-                self._add(run_play(calls, self._options, self._voice, status.update))
-
-    def _relay(self) -> None:
-        for pairs in self._options.loads["relay"]:
-            self._bound(pairs, "relay")
-            with self._console.status(f"{pairs} pairs, relayed and recorded") as status:
-                figure = run_relay(pairs, self._options, self._voice, status.update)
-            self._add(figure)
-            if figure.problems:
-                break  # more would not be carried either
-
-    def _bridged(self) -> None:
-        for calls in self._options.loads["bridged"]:
-            floor = None
-            if "floor" in self._options.yardsticks:
-                floor = self._yardstick("floor", calls, "bridged")
-            self._bound(calls, "bridged")
-            with self._console.status(f"{calls} calls, bridged and recorded") as status:
-                figure = run_bridged(calls, self._options, self._voice, status.update)
-            if floor is not None and not floor.problems:
-                figure.ratio_to_floor = figure.ms_per_call_second / floor.ms_per_call_second
+                figure.ratio_to_floor = figure.ms_per_call_second / floor
             self._add(figure)
             self._keep()
-            if figure.problems:
+            if figure.problems and load in RELAYED:
                 break  # more would not be carried either
 
-    def _bound(self, calls: int, load: str) -> None:
-        if "compiled" in self._options.yardsticks:
-            self._yardstick("compiled", calls, load)
-
-    def _yardstick(self, kind: str, calls: int, load: str) -> Figure | None:
-        """Measure a yardstick, None where it cannot be."""
-        if kind == "compiled" and not compiler():
-            return None
-        with self._console.status(f"{load} {calls}, {kind}"):
-            figure = run_yardstick(kind, calls, self._options, load)
-        self._add(figure)
-        return figure
+    def _yardsticks(self, load: str, calls: int) -> float | None:
+        """Measure the yardsticks of a load; return the floor, None if it is not known."""
+        floor: float | None = None
+        for kind in YARDSTICKS_OF[load]:
+            if kind not in self._options.yardsticks:
+                continue
+            if (kind == "asyncio" and calls > ASYNCIO_MOST) or (
+                kind == "compiled" and not compiler()
+            ):
+                continue
+            with self._console.status(f"{load} {calls}, {kind}"):
+                figure = run_yardstick(kind, calls, self._options, load)
+            self._add(figure)
+            if kind == "floor" and not figure.problems:
+                floor = figure.ms_per_call_second
+        return floor
 
     def _churn(self) -> None:
         standing = max(1, self._capacity() // 2)

@@ -28,9 +28,12 @@ RELAYED = {"relay", "bridged"}
 
 YARDSTICKS_OF = {
     "record": ("floor", "asyncio", "compiled"),
-    "stereo": (),
+    "stereo": ("floor", "compiled"),
+    "play": ("floor", "compiled"),
+    "relay": ("floor", "compiled"),
     "bridged": ("floor", "compiled"),
 }
+"""What is measured under the same packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,13 @@ def tables(results: Results) -> list[Text]:
 
 def _loads(results: Results, load: str) -> Text:
     figures = results.of(load)
-    others = YARDSTICKS_OF.get(load, ("compiled",))
-    kinds = [k for k in others if any((f.load, f.subject) == (load, k) for f in results.figures)]
-    columns = (UNITS[load], *kinds, "server")
-    columns += ("x", "answer") if load in WITH_SIP else ()
+    kinds = [
+        k
+        for k in YARDSTICKS_OF[load]
+        if any((f.load, f.subject) == (load, k) for f in results.figures)
+    ]
+    columns = (UNITS[load], *kinds, "server", "x")
+    columns += ("answer",) if load in WITH_SIP else ()
     columns += ("delay p50", "delay p99") if load in RELAYED else ()
     columns += ("apart",) if load == "bridged" else ()
     columns += ("KiB", "tick", "late", "right", "result")
@@ -84,9 +90,9 @@ def _row(results: Results, kinds: list[str], figure: Figure) -> tuple[str, ...]:
             if (f.load, f.subject, f.calls) == (figure.load, kind, figure.calls)
         ]
         cells.append(f"{same[0].ms_per_call_second:.3f}{_star(same[0])}" if same else "-")
-    cells.append(f"{figure.ms_per_call_second:.3f}")
+    cells += [f"{figure.ms_per_call_second:.3f}", _number(figure.ratio_to_floor, ".1f")]
     if figure.load in WITH_SIP:
-        cells += [_number(figure.ratio_to_floor, ".1f"), _p99(figure.answer)]
+        cells.append(_p99(figure.answer))
     if figure.load in RELAYED:
         delay = figure.relayed
         cells += [f"{delay.p50_ms:.1f}", f"{delay.p99_ms:.1f}"] if delay else ["-", "-"]

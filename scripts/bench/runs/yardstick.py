@@ -17,15 +17,17 @@ from .measure import figure_of, measure
 
 _ECHOES: Final[dict[str, Echo]] = {"record": "none", "play": "prompt", "relay": "partner"}
 _PAIRED: Final = {"relay", "bridged"}
+_SAME_WORK: Final = {"stereo": "play", "bridged": "relay"}
+"""Loads that are another with SIP."""
 
 
 def run_yardstick(kind: str, calls: int, options: Options, load: str = "record") -> Figure:
     """Measure a yardstick under `calls` calls (or pairs) of a load.
 
-    `compiled` bears every load, the others `record` alone.
+    `compiled` does all of its work; the others take what comes and send nothing.
     """
     streams = 2 * calls if load in _PAIRED else calls
-    work = "relay" if load == "bridged" else load
+    work = _SAME_WORK.get(load, load)
     generated = Load(
         streams=streams,
         stream_first=options.stream_first,

@@ -27,14 +27,21 @@ async def _leave(
 ) -> Outcome:
     """Call, send packets, hang up 20 ms after the last."""
     async with Phone.open(stage.server.sip, user=name) as phone:
+        invited = time.monotonic()
         await phone.call(to)
         await phone.say(packets)
         await asyncio.sleep(0.02)
-        await phone.hang_up()
-        spoken = time.monotonic() - phone.answered_at
-        outcome = await stage.outcome(name, phone, sent)
-        outcome.facts["seconds"] = spoken
-        return outcome
+        return await _hung_up(stage, name, phone, sent, invited)
+
+
+async def _hung_up(stage: Stage, name: str, phone: Phone, sent: Samples, invited: float) -> Outcome:
+    """Hang up; say how long the call was, as far as one of its two ends can tell."""
+    least = time.monotonic() - phone.answered_at
+    await phone.hang_up()
+    most = time.monotonic() - invited
+    outcome = await stage.outcome(name, phone, sent)
+    outcome.facts |= {"least": least, "most": most}
+    return outcome
 
 
 async def _lossy(stage: Stage, percent: int) -> Outcome:
@@ -146,17 +153,11 @@ async def _spurts(stage: Stage, name: str, *, comfort: bool, to: str = "bad-netw
 
 
 async def no_packets(stage: Stage) -> Outcome:
-    """Nothing for 20 s; how long the call was, as far as one of its two ends can tell."""
     async with Phone.open(stage.server.sip, user="no-packets") as phone:
         invited = time.monotonic()
         await phone.call("bad-network")
         await asyncio.sleep(20.0)
-        least = time.monotonic() - phone.answered_at
-        await phone.hang_up()
-        most = time.monotonic() - invited
-        outcome = await stage.outcome("no-packets", phone, np.zeros(0, np.int16))
-        outcome.facts |= {"least": least, "most": most}
-        return outcome
+        return await _hung_up(stage, "no-packets", phone, np.zeros(0, np.int16), invited)
 
 
 async def burst(stage: Stage) -> Outcome:

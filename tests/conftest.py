@@ -10,10 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from farend.speech import prompt_files
 from scripts import interop_tools
-
-NOT_SPEECH = ("beep", "ascending-2tone", "descending-2tone", "silence", "tt-monkeys")
-
 
 REAL_TIME = frozenset(
     (
@@ -71,25 +69,14 @@ def _need(*names: str) -> None:
 def speech_files() -> tuple[Path, ...]:
     """Recorded speech: wav, 16 bit, mono, 8000 Hz, each a second or longer, sorted by name."""
     _need("speech")
-    return _prompts(interop_tools.ASTERISK_SPEECH)
+    return prompt_files(interop_tools.ASTERISK_SPEECH)
 
 
 @pytest.fixture(scope="session")
 def italian_speech_files() -> tuple[Path, ...]:
     """The same by another voice in another language."""
     _need("italian")
-    return _prompts(interop_tools.ITALIAN_SPEECH)
-
-
-def _prompts(folder: Path) -> tuple[Path, ...]:
-    second = 44 + 2 * 8000
-    return tuple(
-        path
-        for path in sorted(folder.rglob("*.wav"))
-        if not path.stem.startswith(NOT_SPEECH)
-        and path.parent.name != "silence"
-        and path.stat().st_size >= second
-    )
+    return prompt_files(interop_tools.ITALIAN_SPEECH)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,9 @@ it beeps. Everything is decided on the line, in samples of it, by what was heard
   one that ends before is a person's. None until `initial_timeout` is nobody knows whose.
 - A *beep* (`audio.single_tone`), by itself, is a machine's. One that networks might send as well
   has to follow a voice, and not to come back.
-- A machine is *ready* after its beep, or when it has been silent for `machine_ready_timeout`.
+- A machine is *ready* after its beep, or when it has been silent for `machine_ready_timeout`. In
+  noise the voice detector misses words: what is audible all the same (`audio.presence`) is no
+  silence either, for some seconds.
 - The tone of a fax is a fax, whatever was heard before.
 
 `timeout` ends it all. The owner feeds what is final, and says how far time has passed where nothing
@@ -30,6 +32,7 @@ from numpy.typing import NDArray
 
 from .beeps import BEEP_SECONDS, Beeps
 from .loudness import FRAMES_PER_SECOND
+from .presence import Presence
 from .signal_tones import DELAY, ONSET_FRAMES, STANDING_FRAMES, SignalTones
 from .single_tone import FaxTone, Tone, ToneTracker, fax_tone
 from .vad import BLOCK, DEFAULT_SENSITIVITY, SpeechDetector, vad_setting
@@ -37,6 +40,10 @@ from .words import Words
 
 LAG: Final = 0.25
 """Seconds that packets are waited for before what they would bring counts as silence."""
+
+HELD_FRAMES: Final = 3 * FRAMES_PER_SECOND
+"""How long after a machine's last word what is audible, and may be words missed in noise, is no
+silence; after who may be a person a third of that."""
 
 _NEVER: Final = 1 << 62
 
@@ -112,6 +119,7 @@ class MachineDetector:
         self._lag = round(LAG * rate)
         self._speech = SpeechDetector(vad_setting(DEFAULT_SENSITIVITY), rate)
         self._signals = SignalTones(rate)
+        self._presence = Presence(rate)
         self._tones = ToneTracker(rate)
         self._beeps = Beeps(rate)
         self._words = Words()
@@ -120,6 +128,8 @@ class MachineDetector:
         self._frames = 0  # judged
         self._standing = 0  # of them, the last ones in a row
         self._voices: list[bool] = []  # of those judged, the last ones, whose tones may show yet
+        self._audible: list[bool] = []  # of the same ones
+        self._sound = 0  # frames up to the last one that is audible and no tone
         self._settled = 0  # frames before those
         self._ready = False
         self._told: list[Finding] = []
@@ -185,7 +195,7 @@ class MachineDetector:
             if beep is not None:
                 self._hear_beep(self._start + round(beep.end))
         while self.done_at is None and len(self._voices) > DELAY:
-            self._settle(self._voices.pop(0))
+            self._settle(self._voices.pop(0), self._audible.pop(0))
         if self.done_at is None and self._start + self._frames * self._frame >= self._limit:
             self._expire(self._limit)
 
@@ -193,22 +203,26 @@ class MachineDetector:
         begin, data = self._frames, np.concatenate((self._lead, block))
         heard = set(self._speech.listen(data).heard(begin, begin + BLOCK))
         self._lead = data[-self._speech.lead * self._frame :]
+        audible = self._presence.listen(block)
         for frame, stands in enumerate(self._signals.listen(block), begin):
-            self._judge(frame in heard, stands)
+            self._judge(frame in heard, audible[frame - begin], stands)
 
-    def _judge(self, heard: bool, stands: bool) -> None:
+    def _judge(self, heard: bool, audible: bool, stands: bool) -> None:
         """Note a frame; frames that turn out to be part of a tone are no voice."""
         self._voices.append(heard)
+        self._audible.append(heard or audible)
         self._standing = self._standing + 1 if stands else 0
         if self._standing >= STANDING_FRAMES:
             back = STANDING_FRAMES + ONSET_FRAMES if self._standing == STANDING_FRAMES else 1
             for place in range(max(0, len(self._voices) - back), len(self._voices)):
-                self._voices[place] = False
+                self._voices[place] = self._audible[place] = False
 
-    def _settle(self, voice: bool) -> None:
+    def _settle(self, voice: bool, audible: bool) -> None:
         """Let one more frame pass, voice or none."""
         frame = self._settled
         self._settled += 1
+        if audible:
+            self._sound = frame + 1
         if voice:
             new_word = self._words.hear(frame)
             if new_word and self._ready:
@@ -254,16 +268,21 @@ class MachineDetector:
             if not rules.initial_timeout:
                 return _NEVER, None
             return self._after(self._start, rules.initial_timeout), Event.UNKNOWN
-        end = words.end
-        if True in self._voices:  # not settled yet
-            last = len(self._voices) - 1 - self._voices[::-1].index(True)
-            end = self._settled + last + 1
+        end = max(words.end, self._end_of(self._voices, 0))
+        held = words.end + (HELD_FRAMES if self.verdict else HELD_FRAMES // 3)
+        end = max(end, min(held, self._end_of(self._audible, self._sound)))
         silence = rules.end_silence_timeout
         if self.verdict is None:
             return self._after(self._at(end), max(silence, 0.1)), Event.HUMAN
         if rules.machine_ready_timeout is not None:
             silence = rules.machine_ready_timeout
         return self._after(self._at(end), max(silence, 0.1)), Event.READY
+
+    def _end_of(self, frames: list[bool], settled: int) -> int:
+        """Return where the last of the frames not settled yet is, or else the `settled` one."""
+        if True not in frames:
+            return settled
+        return self._settled + len(frames) - frames[::-1].index(True)
 
     def _holds(self) -> bool:
         """Whether something is heard that has to be over before silence counts."""

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from .single_tone import CNG_HZ, Tone
+from .tones import DTMF_HZ
 
 BEEP_SECONDS: Final = (0.11, 2.5)
 """Lengths of a beep, found to 10 ms; what is longer is a dial tone, a modem or a test."""
@@ -19,18 +20,25 @@ BEEP_HZ: Final = (380.0, 2650.0)
 BEEP_SWING_DB: Final = 3.0
 """Most by which a beep goes up and down; a note on a piano or a bell dies away by more."""
 BEEP_SPREAD_HZ: Final = 6.0
-"""Most by which its frequency does."""
+BEEP_SPREAD: Final = 0.008
+"""Most by which its frequency does: the greater of Hz and a share."""
+BEEP_PURE: Final = 0.35
+"""Least share of its time for which hardly anything else is heard."""
 PROGRESS_HZ: Final = (380.0, 500.0)
 """Where networks have their ringing, busy and dial tones (ITU-T E.180)."""
 PROGRESS_SECONDS: Final = (0.19, 0.7)
 """Lengths of a beep there: a ringing tone of one frequency lasts 0.8 s at least, a vowel that
 happens to stand still less than 0.17 s."""
+PROGRESS_PURE: Final = 0.6
+"""Least share of its time for which hardly anything else is heard, there."""
 APART: Final = 0.1
 """Seconds before and after a beep without another tone: a melody and SIT have none."""
 PROGRESS_APART: Final = 0.8
 """Seconds after which a tone of a network that comes back is another one."""
 SIGNAL_SECONDS: Final = 0.08
 """Length from which on a tone that stands still is somebody's signal, and no vowel."""
+KEY_SHARE: Final = 0.035
+"""How far from a key's frequencies two tones are that are none; Q.24 wants no more."""
 SAME_TONE: Final = 0.03
 """Share by which the frequencies of two tones differ at most if they are the same."""
 
@@ -45,12 +53,29 @@ def is_beep(tone: Tone, rate: int = 8000) -> bool:
     shortest, longest = BEEP_SECONDS
     if in_progress_band(tone):
         shortest, longest = PROGRESS_SECONDS
+        if tone.above is not None or tone.pure < PROGRESS_PURE:
+            return False
     return (
         BEEP_HZ[0] <= tone.hertz <= BEEP_HZ[1]
         and shortest <= tone.seconds(rate) <= longest
         and tone.swing_db <= BEEP_SWING_DB
-        and tone.spread_hz <= BEEP_SPREAD_HZ
+        and tone.pure >= BEEP_PURE
+        and _stands_still(tone)
+        and not is_key(tone)
     )
+
+
+def is_key(tone: Tone) -> bool:
+    """Tell whether two tones together are those of a key (ITU-T Q.23)."""
+    above = tone.above
+    return above is not None and any(
+        abs(tone.hertz - low) <= KEY_SHARE * low and abs(above - high) <= KEY_SHARE * high
+        for low, high in DTMF_HZ.values()
+    )
+
+
+def _stands_still(tone: Tone) -> bool:
+    return tone.spread_hz <= max(BEEP_SPREAD_HZ, BEEP_SPREAD * tone.hertz)
 
 
 class Beeps:
@@ -120,7 +145,7 @@ class Beeps:
         return round((seconds + SIGNAL_SECONDS + 0.04) * self._rate)
 
     def _is_signal(self, tone: Tone) -> bool:
-        return tone.seconds(self._rate) >= SIGNAL_SECONDS and tone.spread_hz <= BEEP_SPREAD_HZ
+        return tone.seconds(self._rate) >= SIGNAL_SECONDS and _stands_still(tone)
 
     def _goes_on(self, one: Tone, other: Tone) -> bool:
         """Whether a tone is the rest of the one before, that noise has parted from it."""
@@ -135,4 +160,6 @@ class Beeps:
 
 
 def _same(one: Tone, other: Tone) -> bool:
+    if (one.above is None) != (other.above is None):
+        return False
     return abs(other.hertz - one.hertz) <= SAME_TONE * one.hertz

@@ -5,17 +5,19 @@ last sounds of a word are softer than that, and a short last word in noise is no
 webrtcvad. So once the line has been quiet for long enough, what followed the last heard frame is
 looked at again, in eleven bands of the telephone's range:
 
-- The noise of each band is the mean of the last third, where nobody speaks any more.
+- The noise of each band is the mean of the last third, where nobody speaks any more, and beside
+  it the least of what follows each frame: that goes along with a car that passes.
 - A frame is *audible* by how unlikely its bands' powers are if there were noise alone: the
   logarithm of the likelihood ratio, summed over the bands that are louder than their noise. So a
   vowel counts in hiss, and a sibilant in what rumbles or hums. Noise that goes up and down (a
-  crowd) has high ratios of its own; the threshold grows with the square of what the last third has.
-- The voice went on to the last audible frame; a pause within a word may lie before it (a stop, a
-  double consonant) or, if what follows is as long as a syllable, a longer one.
-- What is far below the voice's loudest is no more part of it, however quiet the line.
-- Where the noise is loud, a voice goes on below it. How far below its loudest a sound with the
-  spectrum of the last audible one would be hidden is known, and so how long it may have taken from
-  there to its end: the middle of what different voices do.
+  crowd) has high ratios of its own, beside which those of a voice are seen.
+- How far below the voice's loudest a frame is, and the noise, tells what the noise may hide.
+
+From these traits (`traits`) each frame gets a vote on whether the voice still goes on, and how
+well an end there fits what lies around it. Votes before an end and the fit at it make its
+likelihood; the answer is the middle of that over all ends. How traits make votes was learned from
+speech in noise whose ends are known (`fade_votes`), which is how a pause within a word, a sibilant
+after it, and the part of a sound that is below the noise are taken for what they most often are.
 
 It runs once for a pause that may be the end, never in the middle of speech.
 """
@@ -23,11 +25,13 @@ It runs once for a pause that may be the end, never in the middle of speech.
 from __future__ import annotations
 
 from functools import cache
-from math import log10
+from math import log
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .fade_votes import FIT, KIND, KIND_BIAS, VOTE, VOTE_BIAS
 
 FADE_FRAMES: Final = 75
 """Most frames after a last heard one that are looked at."""
@@ -45,29 +49,22 @@ FREEDOM: Final = 0.6
 AUDIBLE: Final = 8.5
 """Log likelihood ratio, the mean of three frames, that steady noise has once in many minutes."""
 AUDIBLE_UNSTEADY: Final = 1.3
-"""Times the square of the noise's own mean ratio; that of steady noise is 2.3."""
+"""Times the square of the noise's own mean ratio; that of steady noise is STEADY."""
+STEADY: Final = 2.3
 BAND_AUDIBLE: Final = 1.5
 """A band's power over its noise, from which on the rest is taken for voice."""
-LEAST_FRAMES: Final = 2
-"""Fewer audible ones are chance."""
-GAP: Final = 14
-"""Frames of a pause within a word."""
-SYLLABLE: Final = 5
-"""Audible frames, three and what the mean spreads, that are a syllable and no click ..."""
-SYLLABLE_GAP: Final = 22
-"""... and that may follow a pause as long as this."""
-DEPTH_DB: Final = 31.0
-"""What is so far below its loudest frame is no voice: some 25 dB below the active level."""
-HIDDEN_DEPTH_DB: Final = 33.0
-"""Where a voice ends that dies away below the noise."""
-HIDDEN_PER_DB: Final = 0.33
-"""Frames it takes to fall by a decibel."""
-HIDDEN_LONGEST: Final = 6.0
-"""Most frames by which it is taken to go on below the noise."""
+FOLLOWED: Final = 26
+"""Frames, from each one on, whose least is noise that comes and goes ..."""
+FOLLOWED_MEAN: Final = 7
+"""... as the mean of so many frames ..."""
+FOLLOWED_SCALE: Final = 1.4
+"""... whose least is so much less than their mean."""
 
+SILENT: Final = 10.0**-3.5
+"""Beside the voice's loudest: what is so soft, with all its noise, is no voice."""
+
+LN_10: Final = log(10.0)
 _SOFTEST: Final = 0.25  # per sample: the noise of rounding, which keeps silence on the scale
-_SCALES: Final = 10.0 ** (-np.arange(41.0) / 10.0)
-"""Down to so much of its power a sound is made softer to see where it is hidden."""
 
 
 def fade(samples: NDArray[np.int16], frame: int, loudest: float, floor: float) -> float:
@@ -80,24 +77,60 @@ def fade(samples: NDArray[np.int16], frame: int, loudest: float, floor: float) -
     ahead = len(samples) // frame - FADE_LEAD
     if ahead < FADE_LEAST:
         return 0.0
-    rest = ahead // 3
+    likely = ends(traits(samples, frame, loudest, floor))
+    end = int(np.searchsorted(np.cumsum(likely), 0.5))
+    softest = max(loudest * SILENT, floor)
+    wave = samples[: (FADE_LEAD + end) * frame].astype(np.float64).reshape(-1, frame)
+    while end and wave[FADE_LEAD + end - 1] @ wave[FADE_LEAD + end - 1] <= softest:
+        end -= 1  # nothing is hidden here
+    return float(end)
+
+
+def ends(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how likely a voice ended with none, one, two, ... of the frames with these traits."""
+    count = len(found) - len(found) // 5 + 1  # the noise must be seen for a while after the end
+    kinds = np.tanh(found @ KIND + KIND_BIAS)
+    votes = np.concatenate(([0.0], np.cumsum(kinds @ VOTE + VOTE_BIAS)))[:count]
+    around = np.pad(kinds, ((len(FIT) // 2,) * 2, (0, 0)), mode="edge")
+    chances = votes
+    for at, weights in enumerate(FIT):
+        chances = chances + around[at : at + count] @ weights
+    likely = np.exp(chances - chances.max())
+    shares: NDArray[np.float64] = likely / likely.sum()
+    return shares
+
+
+def traits(
+    samples: NDArray[np.int16], frame: int, loudest: float, floor: float
+) -> NDArray[np.float64]:
+    """Return what tells voice from noise of each frame after the FADE_LEAD first, seven columns.
+
+    They are: how audible it is with its neighbours; by itself; its voice's level below the loudest
+    and its whole level over the noise, in bels; how audible it is over noise that comes and goes;
+    and, the same for all frames, the noise's level below the loudest and how unsteady it is.
+    """
     powers, widths = _powers(samples, frame)
+    rest = len(samples) // frame // 3
     noise = powers[-rest:].mean(axis=0) + _SOFTEST * frame
     ratios = powers / noise
-    audible = _smooth(_unlikely(np.maximum(ratios, 1.0) - 1.0, widths).sum(axis=1))
-    threshold = max(AUDIBLE, AUDIBLE_UNSTEADY * float(audible[-rest:].mean()) ** 2)
-    voice = np.where(ratios > BAND_AUDIBLE, ratios - 1.0, 0.0)
-    levels = (voice * noise).sum(axis=1)
+    alone = _unlikely(ratios, widths)
+    audible = _smooth(alone)
+    unsteady = max(float(audible[-rest:].mean()), 0.3)
+    threshold = max(AUDIBLE, AUDIBLE_UNSTEADY * unsteady**2)
+    followed = _smooth(_unlikely(powers / np.maximum(noise, _following(powers)), widths))
     quiet = samples[-rest * frame :].astype(np.float64)
     loudest = max(loudest - float(quiet @ quiet) / rest, 1.0)
-    soft = max(loudest * 10.0 ** (-DEPTH_DB / 10.0), floor)
-    end = _last((audible > threshold)[:-rest] & (_smooth(levels) > soft)[:-rest])
-    while end and levels[end] <= soft:
-        end -= 1  # the mean of three frames, no voice
-    at = max(end - 1, 0)
-    shape = _smooth(voice)[at]
-    hidden = _hidden(shape, widths, threshold, float(shape @ noise) / loudest)
-    return end + hidden
+    levels = _smooth((np.where(ratios > BAND_AUDIBLE, ratios - 1.0, 0.0) * noise).sum(axis=1))
+    found = np.empty((len(audible), 7))
+    found[:, 0] = np.clip(_log(audible / threshold), -3.0, 3.0)
+    found[:, 1] = np.clip(_log(alone[1:] / threshold), -4.0, 4.0)
+    found[:, 2] = np.clip(_bels(levels / loudest), -5.0, 0.5)
+    found[:, 3] = np.clip(_bels(powers[1:].sum(axis=1) / noise.sum()), -1.0, 3.0)
+    found[:, 4] = np.clip(_log(followed / AUDIBLE), -4.0, 3.0)
+    found[levels <= floor, :5] = (-3.0, -4.0, -5.0, 0.0, -4.0)  # too soft for a voice
+    found[:, 5] = np.clip(_bels(noise.sum() / loudest), -6.0, 0.5)
+    found[:, 6] = np.log(unsteady / STEADY)
+    return found
 
 
 def _powers(
@@ -122,10 +155,24 @@ def _bands(frame: int) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[n
     return np.hanning(length + 2)[1:-1], begins, FREEDOM * np.diff(begins)
 
 
-def _unlikely(over: NDArray[np.float64], widths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the log likelihood ratios of bands louder by `over` times their noise."""
-    ratios: NDArray[np.float64] = (over - np.log1p(over)) * widths
-    return ratios
+def _unlikely(ratios: NDArray[np.float64], widths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log likelihood ratios of frames whose bands have these powers over their noise."""
+    over = np.maximum(ratios, 1.0) - 1.0
+    return (over - np.log1p(over)) @ widths
+
+
+def _following(powers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the noise of each band that the frames from each one on do not fall below."""
+    count, reach = len(powers), FOLLOWED_MEAN // 2
+    whole = np.pad(powers, ((reach, reach), (0, 0)), mode="edge")
+    means = np.mean([whole[at : at + count] for at in range(FOLLOWED_MEAN)], axis=0)
+    least = np.pad(means, ((0, FOLLOWED - 1), (0, 0)), mode="edge")
+    reached = 1
+    while reached < FOLLOWED:  # the least of twice as many, until they are enough
+        step = min(reached, FOLLOWED - reached)
+        least = np.minimum(least[:-step], least[step:])
+        reached += step
+    return np.asarray(FOLLOWED_SCALE * least)
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -135,30 +182,10 @@ def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
-def _last(over: NDArray[np.bool_]) -> int:
-    """Return the end of the last audible sound that no gap divides from the start."""
-    edges = np.flatnonzero(np.diff(over.astype(np.int8), prepend=0, append=0)).tolist()
-    last = 0
-    for begin, end in zip(edges[::2], edges[1::2], strict=True):
-        length = end - begin
-        if begin - last > (SYLLABLE_GAP if length >= SYLLABLE else GAP):
-            break
-        if length >= LEAST_FRAMES or begin == 0:
-            last = end
-    return last
+def _log(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    logarithms: NDArray[np.float64] = np.log(np.maximum(values, 1e-6))
+    return logarithms
 
 
-def _hidden(
-    shape: NDArray[np.float64], widths: NDArray[np.float64], threshold: float, share: float
-) -> float:
-    """Return the frames a voice takes from where it is hidden to its end.
-
-    `shape` is its last audible sound over the noise of each band, `share` that sound's part of the
-    voice's loudest.
-    """
-    if share <= 0.0:
-        return 0.0
-    audible = _unlikely(_SCALES[:, None] * shape, widths).sum(axis=1) > threshold
-    softer = _SCALES[min(int(np.count_nonzero(audible)), len(_SCALES) - 1)]
-    depth = HIDDEN_DEPTH_DB + 10.0 * log10(share * softer)
-    return min(max(HIDDEN_PER_DB * depth, 0.0), HIDDEN_LONGEST)
+def _bels(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _log(values) / LN_10

@@ -1,9 +1,9 @@
-"""Single tones on a line, and which of them are a fax.
+"""Single tones on a line, or two together, and which of them are a fax.
 
-The line is looked at every 10 ms through a window of 25 ms. A look is *pure* when nearly all it
-sees lies around one frequency: a share of the power, and nothing else nearly as strong. Pure looks
-that follow each other at one frequency are a tone; a gap of 40 ms in it, as a lost packet or a
-reversal of its phase leaves, does not end it. How steady its level was is kept: two tones close to
+Pure looks (`audio.tone_looks`) that follow each other at the same frequencies are a tone; a gap of
+40 ms in it, as a lost packet or a reversal of its phase leaves, does not end it. Once it is known
+as one, its own frequencies alone tell how long it lasts, before and behind: there it is to be as
+strong as it was, whatever else is heard. How steady its level was is kept: two tones close to
 each other, as many ringing tones are, are one line in the spectrum but go up and down.
 
 `ToneTracker` finds the tones, whatever they are.
@@ -11,6 +11,7 @@ each other, as many ringing tones are, are one line in the spectrum but go up an
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 from math import log10
@@ -19,21 +20,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-LOOKS_PER_SECOND: Final = 100
-WINDOW: Final = 0.025
-"""Seconds of a look."""
+from .tone_looks import Look, Looks
 
-LOWEST_HZ: Final = 340.0
-"""Below lies the fundamental of voices, which may be nearly alone in an "oo" or an "m"."""
-HIGHEST_HZ: Final = 2700.0
-LOBE_HZ: Final = 96.0
-"""What lies so close to a frequency is part of its line in the spectrum."""
-PURE_SHARE: Final = 0.6
-"""Least share of the power that is the tone's: noise 2 dB below it leaves that."""
-PURE_DB: Final = 12.0
-"""How far anything else is below the tone, at least. A key's weaker tone is less than 9 dB."""
-QUIETEST_DBOV: Final = -45.0
-"""A softer tone is none."""
 STEP_SHARE: Final = 0.015
 STEP_HZ: Final = 9.0
 """How far a look may be from the frequency of its tone: the greater of these."""
@@ -41,8 +29,14 @@ GAP_LOOKS: Final = 4
 """Looks at something else that do not end a tone."""
 LEAST_LOOKS: Final = 5
 """A shorter tone is of no interest to anybody."""
+HOLD_DB: Final = 4.0
+"""How far from its level a tone is where something else is louder."""
+BACK_LOOKS: Final = 20
+"""Looks before it was known as a tone, in which it may have begun."""
 MOST_LEVELS: Final = 400
 """Looks of a tone whose levels are kept: beyond, it is as steady as it was."""
+SWING_SHARE: Final = 0.05
+"""Share of its looks that may be softer, or louder, than it swings."""
 
 CED_HZ: Final = (2070.0, 2130.0)
 """The answering fax: 2100 Hz ± 15, for 2.6 to 4 s (ITU-T T.30 section 4.1.2) ..."""
@@ -72,11 +66,16 @@ class Tone:
     begin: int
     end: int
     hertz: float
+    """Of two together the lower one."""
     dbov: float
     swing_db: float
     """From its softest to its loudest look, but for those where it begins, ends or is broken."""
     spread_hz: float
     """Standard deviation of its frequency."""
+    above: float | None = None
+    """Of two together the higher one."""
+    pure: float = 1.0
+    """Share of its time for which it was nearly all that was heard."""
 
     def seconds(self, rate: int) -> float:
         """Return how long it lasted, or lasts by now."""
@@ -86,6 +85,8 @@ class Tone:
 def fax_tone(tone: Tone, wanted: FaxTone, rate: int = 8000, *, ended: bool = True) -> bool:
     """Tell whether a tone is that of a fax; CED is known before it has `ended`."""
     seconds = tone.seconds(rate)
+    if tone.above is not None:
+        return False
     if wanted is FaxTone.CED:
         return (
             CED_HZ[0] <= tone.hertz <= CED_HZ[1]
@@ -104,126 +105,117 @@ class ToneTracker:
     """Follows one stream; however it is cut into pieces, the same tones are found."""
 
     def __init__(self, rate: int = 8000) -> None:
-        self._rate = rate
-        self._hop = rate // LOOKS_PER_SECOND
-        size = round(WINDOW * rate)
-        self._size = size
-        self._window = np.hanning(size + 1)[:size]
-        self._fft = 1 << size.bit_length()
-        self._bin = rate / self._fft
-        self._lobe = round(LOBE_HZ / self._bin)
-        # Below the telephone's range lies hum, which is nobody's tone and spoils every share.
-        self._low = round(250.0 / self._bin)
-        self._band = slice(int(LOWEST_HZ / self._bin), int(HIGHEST_HZ / self._bin) + 2)
-        # A full sine, of -3 dBov, has a line of half this power.
-        self._reference = 2.0 * (32768.0 * self._window.sum() / 2.0) ** 2
-        self._quietest = self._reference * 10.0 ** (QUIETEST_DBOV / 10.0)
-        self._rest = np.zeros(size - self._hop, np.int16)
+        self._look = Looks(rate)
         self._looks = 0
         self._run: _Run | None = None
+        self._past: deque[Look] = deque(maxlen=BACK_LOOKS + LEAST_LOOKS + GAP_LOOKS)
 
     @property
     def current(self) -> Tone | None:
         """The tone that is heard now, or was GAP_LOOKS ago."""
         run = self._run
-        return run.tone(self) if run is not None and run.looks >= LEAST_LOOKS else None
+        return self._tone(run) if run is not None and run.looks >= LEAST_LOOKS else None
 
     def listen(self, samples: NDArray[np.int16]) -> list[Tone]:
         """Take the next whole looks (10 ms each); return the tones that have ended."""
-        data = np.concatenate((self._rest, samples))
-        self._rest = data[len(data) - len(self._rest) :]
-        frames = np.lib.stride_tricks.sliding_window_view(data, self._size)[:: self._hop]
-        power = np.abs(np.fft.rfft(frames * self._window, self._fft)) ** 2
-        hertz, peak, share, beside = self._measure(power)
-        audible = peak >= self._quietest
-        pure = audible & (share >= PURE_SHARE) & (beside * 10.0 ** (PURE_DB / 10.0) <= peak)
         ended: list[Tone] = []
-        if self._run is None and not pure.any():
-            self._looks += len(pure)
-            return ended
-        for is_pure, frequency, level in zip(
-            pure.tolist(), hertz.tolist(), peak.tolist(), strict=True
-        ):
-            self._take(is_pure, frequency, level, ended)
+        for look in self._look.take(samples):
+            self._take(look, ended)
+            self._past.append(look)
             self._looks += 1
         return ended
 
-    def _measure(self, power: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        """Return of each look: frequency and power of the line, its share, what is strongest
-        beside it."""
-        rows = np.arange(len(power))
-        band = power[:, self._band]
-        top = band.argmax(axis=1) + self._band.start
-        logs = [np.log(power[rows, top + step] + 1e-9) for step in (-1, 0, 1)]
-        # The lobe of a Hann window is nearly a parabola on this scale.
-        curve = np.minimum(logs[0] - 2.0 * logs[1] + logs[2], -1e-3)
-        shift = np.clip(0.5 * (logs[0] - logs[2]) / curve, -0.5, 0.5)
-        hertz = (top + shift) * self._bin
-        peak = np.exp(logs[1] - 0.25 * (logs[0] - logs[2]) * shift)
-        total = power[:, self._low :].sum(axis=1) + 1e-9
-        columns = np.arange(power.shape[1])
-        line = np.abs(columns - top[:, None]) <= self._lobe
-        one = np.where(line, power, 0.0).sum(axis=1)
-        beside = np.where(line, 0.0, power)[:, self._low :].max(axis=1)
-        return hertz, peak, one / total, beside
-
-    def _take(self, pure: bool, hertz: float, level: float, ended: list[Tone]) -> None:
+    def _take(self, look: Look, ended: list[Tone]) -> None:
         run = self._run
         if run is not None:
-            if pure and abs(hertz - run.hertz) <= max(STEP_HZ, STEP_SHARE * run.hertz):
-                run.add(self._looks, hertz, level)
+            if run.takes(look.lines):
+                run.add(self._looks, look.lines, look.level)
+                if run.looks == LEAST_LOOKS:
+                    self._look_back(run)
                 return
-            if not pure and self._looks - run.last <= GAP_LOOKS:
+            if run.looks >= LEAST_LOOKS and self._holds(run, look):
+                run.last = self._looks
+                return
+            if self._looks - run.last <= GAP_LOOKS and not look.lines:
                 return
             if run.looks >= LEAST_LOOKS:
-                ended.append(run.tone(self))
+                ended.append(self._tone(run))
             self._run = None
-        if pure:
-            self._run = _Run(self._looks, hertz, level)
+        if look.lines:
+            self._run = _Run(self._looks, look.lines, look.level)
 
-    def position(self, look: int) -> int:
-        """Return where the middle of a look's window is."""
-        return (look + 1) * self._hop - self._size // 2
+    def _holds(self, run: _Run, look: Look) -> bool:
+        """Whether a look that is not pure has a tone in it as strong as it was."""
+        level = self._look.level(look, run.lines, STEP_SHARE)
+        bound: float = 10.0 ** (HOLD_DB / 10.0)
+        return run.level / bound <= level <= run.level * bound
 
-    def dbov(self, level: float) -> float:
-        """Return the level of a tone whose line has this power."""
-        return 10.0 * log10(level / self._reference)
+    def _look_back(self, run: _Run) -> None:
+        """Move the beginning of what is known as a tone now to where it began."""
+        past, missed = list(self._past), 0
+        for back in range(1, BACK_LOOKS + 1):
+            place = len(past) - (self._looks - run.first) - back
+            if place < 0 or missed >= GAP_LOOKS:
+                break
+            if self._holds(run, past[place]):
+                run.first -= missed + 1
+                missed = 0
+            else:
+                missed += 1
+
+    def _tone(self, run: _Run) -> Tone:
+        """Return a tone as far as it was heard."""
+        position = self._look.position
+        looked = {look for look, _ in run.levels}
+        inner = [
+            level
+            for look, level in run.levels
+            if {look - 2, look - 1, look + 1, look + 2} <= looked
+        ]
+        levels = sorted(inner or [level for _, level in run.levels])
+        aside = int(SWING_SHARE * len(levels))
+        lines = np.array(run.found[2:-2] or run.found)
+        half = position(1) - position(0)
+        middle = np.median(lines, axis=0)
+        return Tone(
+            begin=position(run.first) - half // 2,
+            end=position(run.last) + half // 2,
+            hertz=float(middle[0]),
+            dbov=10.0 * log10(float(np.median(levels)) / self._look.reference),
+            swing_db=10.0 * log10(levels[-1 - aside] / levels[aside]),
+            spread_hz=float(lines.std(axis=0).max()),
+            above=float(middle[1]) if len(middle) > 1 else None,
+            pure=run.looks / (run.last + 1 - run.first),
+        )
 
 
 class _Run:
     """Looks at one tone."""
 
-    def __init__(self, look: int, hertz: float, level: float) -> None:
+    def __init__(self, look: int, lines: tuple[float, ...], level: float) -> None:
         self.first = self.last = look
         self.looks = 1
-        self.hertz = hertz
-        self._hertz = [hertz]
-        self._levels = [(look, level)]
+        """Of them, the pure ones."""
+        self.lines = lines
+        self.level = level
+        self.found = [lines]
+        self.levels = [(look, level)]
 
-    def add(self, look: int, hertz: float, level: float) -> None:
+    def takes(self, lines: tuple[float, ...]) -> bool:
+        """Tell whether a pure look is one at this tone."""
+        return len(lines) == len(self.lines) and all(
+            abs(new - hertz) <= max(STEP_HZ, STEP_SHARE * hertz)
+            for new, hertz in zip(lines, self.lines, strict=True)
+        )
+
+    def add(self, look: int, lines: tuple[float, ...], level: float) -> None:
         self.last = look
         self.looks += 1
-        if len(self._levels) < MOST_LEVELS:
-            self._hertz.append(hertz)
-            self._levels.append((look, level))
-            self.hertz += (hertz - self.hertz) / min(self.looks, 20)
-
-    def tone(self, tracker: ToneTracker) -> Tone:
-        """Return it as far as it was heard."""
-        looked = {look for look, _ in self._levels}
-        inner = [
-            level
-            for look, level in self._levels
-            if {look - 2, look - 1, look + 1, look + 2} <= looked
-        ]
-        levels = inner or [level for _, level in self._levels]
-        hertz = np.array(self._hertz[2:-2] or self._hertz)
-        half = tracker.position(1) - tracker.position(0)
-        return Tone(
-            begin=tracker.position(self.first) - half // 2,
-            end=tracker.position(self.last) + half // 2,
-            hertz=float(np.median(hertz)),
-            dbov=tracker.dbov(float(np.median(levels))),
-            swing_db=10.0 * log10(max(levels) / min(levels)),
-            spread_hz=float(hertz.std()),
-        )
+        if len(self.levels) < MOST_LEVELS:
+            self.found.append(lines)
+            self.levels.append((look, level))
+            part = 1.0 / min(self.looks, 20)
+            self.level += (level - self.level) * part
+            self.lines = tuple(
+                hertz + (new - hertz) * part for hertz, new in zip(self.lines, lines, strict=True)
+            )

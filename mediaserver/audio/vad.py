@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from .fade import fade
 from .loudness import FRAMES_PER_SECOND, Loudness
+from .progress_tones import is_progress_tone
 
 RATES: Final = frozenset({8000, 16000, 32000, 48000})
 """Samples per second that webrtcvad takes."""
@@ -144,7 +145,10 @@ class Stretch:
         return self._samples[(frame - self._begin) * (self._rate // FRAMES_PER_SECOND) :]
 
     def last(self, begin: int, end: int) -> int | None:
-        """Return the last frame heard from `begin` to before `end`, None if there is none."""
+        """Return the last frame heard from `begin` to before `end`, None if there is none.
+
+        Tones of the network are no voice here, see `audio.progress_tones`.
+        """
         loud = self._loud
         index = bisect_left(loud, end) - 1
         while index >= ONSET_FRAMES - 1 and loud[index] >= begin:
@@ -153,13 +157,15 @@ class Stretch:
                 continue
             block = loud[index] - loud[index] % BLOCK
             heard = self._judge(block, index)
-            if heard and heard[-1] >= begin:
-                return heard[-1]
+            while heard and heard[-1] >= begin:
+                if not self._is_tone(heard[-1]):
+                    return heard[-1]
+                heard.pop()
             index = bisect_left(loud, block) - 1
         return None
 
     def first(self, begin: int, end: int) -> int | None:
-        """Return the first frame heard from `begin` to before `end`, None if there is none."""
+        """Return the first frame heard from `begin` to before `end`, likewise."""
         loud = self._loud
         index = max(bisect_left(loud, begin), ONSET_FRAMES - 1)
         while index < len(loud) and loud[index] < end:
@@ -170,7 +176,7 @@ class Stretch:
             after = bisect_left(loud, min(block + BLOCK, end))
             heard = self._judge(block, after - 1)
             for frame in heard:
-                if frame >= begin:
+                if frame >= begin and not self._is_tone(frame):
                     return frame
             index = after
         return None
@@ -187,6 +193,12 @@ class Stretch:
                 found += [frame for frame in self._judge(block, after - 1) if frame >= begin]
             index = after
         return found
+
+    def _is_tone(self, frame: int) -> bool:
+        """Whether a frame, with the WARM_UP before it, ends a tone of the network."""
+        length = self._rate // FRAMES_PER_SECOND
+        at = max(0, frame - WARM_UP - self._begin) * length
+        return is_progress_tone(self._samples[at : (frame + 1 - self._begin) * length], self._rate)
 
     def _dense(self, index: int) -> bool:
         """Whether enough frames are loud up to the `index`th loud one: else it is not heard."""

@@ -13,7 +13,7 @@ from farend.speech import choose
 from farend.waveform import read_wav
 from mediaserver.audio.answering import Event, Finding, MachineDetector, MachineRules, Verdict
 from mediaserver.audio.single_tone import FaxTone
-from mediaserver.audio.tones import ring, silence, sine
+from mediaserver.audio.tones import dtmf, ring, silence, sine
 
 Samples = NDArray[np.int16]
 
@@ -207,6 +207,62 @@ def test_for_a_fax_alone_a_voice_is_nothing() -> None:
 def test_without_fax_its_tone_is_nothing() -> None:
     samples = np.concatenate([silence(1.8), sine([2100], 3.0)])
     assert listen(samples, MachineRules(fax=None))[0].verdict is Verdict.UNKNOWN
+
+
+BEEPS = {
+    "two tones": sine([1000, 1500], 0.4),
+    "a tenth of a second": sine([1400], 0.13),
+    "two seconds": sine([1400], 2.0),
+    "soft": sine([900], 0.4, level_dbov=-35),
+    "wavering": (
+        5000 * np.sin(np.cumsum(2 * np.pi * (1500 + 12 * np.sin(np.arange(4000) / 300)) / 8000))
+    ).astype(np.int16),
+}
+
+
+@pytest.mark.parametrize("kind", BEEPS)
+def test_beeps_are_of_many_kinds(kind: str) -> None:
+    beep = BEEPS[kind]
+    samples = np.concatenate([silence(0.5), voice(3.0), silence(0.6), beep])
+    detector, _ = listen(samples, TO_THE_END)
+    assert detector.beep
+    assert seconds(detector.done_at) == pytest.approx(len(samples) / 8000, abs=0.03)
+
+
+@pytest.mark.parametrize("key", ["1", "5", "#"])
+def test_a_key_is_no_beep(key: str) -> None:
+    samples = np.concatenate([silence(0.5), voice(3.0), silence(0.6), dtmf(key, 0.4)])
+    assert not listen(samples, TO_THE_END)[0].beep
+
+
+def test_a_beep_lasts_as_long_as_its_own_tone_whatever_else_is_heard() -> None:
+    beep = sine([1200], 0.8, level_dbov=-20)
+    beep[2400:3200] += voice(0.1, level=-24)
+    samples = np.concatenate([silence(0.5), voice(3.0), silence(0.6), beep])
+    detector, _ = listen(samples, TO_THE_END)
+    assert detector.beep
+    assert seconds(detector.done_at) == pytest.approx(4.9, abs=0.03)
+
+
+def test_words_too_soft_for_a_voice_in_noise_are_no_silence() -> None:
+    rng = np.random.default_rng(2)
+    soft = voice(1.4, level=-31)
+    parts = (silence(0.5), voice(3.0), silence(0.3), soft, silence(0.6), sine([1400], 0.4))
+    line = np.concatenate([*parts, silence(4.0)])
+    line = (line + rng.normal(0, 32768 * 10 ** (-34 / 20), len(line))).astype(np.int16)
+    detector, _ = listen(line, replace(TO_THE_END, machine_ready_timeout=1.5))
+    assert detector.beep
+    assert seconds(detector.done_at) == pytest.approx(6.2, abs=0.05)
+
+
+def test_what_is_audible_for_ever_holds_it_off_for_some_seconds_only() -> None:
+    rng = np.random.default_rng(2)
+    swell = 1 + np.sin(2 * np.pi * 1.5 * np.arange(8000 * 12) / 8000) ** 3
+    people = np.concatenate([np.zeros(8000 * 4), 300 * swell * rng.normal(0, 1, 8000 * 12)])
+    line = np.concatenate([silence(0.5), voice(3.0), silence(12.5)]) + people
+    detector, found = listen(line.astype(np.int16), replace(TO_THE_END, timeout=60.0))
+    assert [finding.event for finding in found] == [Event.MACHINE, Event.READY]
+    assert seconds(detector.done_at) <= 9.0
 
 
 @pytest.mark.parametrize("rules", [DEFAULT, TO_THE_END])

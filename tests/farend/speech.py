@@ -11,6 +11,21 @@ from mediaserver.audio.g711 import encode_alaw, encode_ulaw
 
 from .waveform import FRAME, Samples, decode, read_wav
 
+NOT_SPEECH = ("beep", "ascending-2tone", "descending-2tone", "silence", "tt-monkeys")
+"""How the names of prompts begin in which nobody speaks."""
+
+
+def prompt_files(folder: Path) -> tuple[Path, ...]:
+    """Return the prompts of a voice, sorted, that are speech of a second or longer at 8 kHz."""
+    second = 44 + 2 * 8000
+    return tuple(
+        path
+        for path in sorted(folder.rglob("*.wav"))
+        if not path.stem.startswith(NOT_SPEECH)
+        and path.parent.name != "silence"
+        and path.stat().st_size >= second
+    )
+
 
 def encode(law: str, samples: Samples) -> bytes:
     """Return `samples` as G.711 payload."""

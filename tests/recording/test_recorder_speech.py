@@ -6,7 +6,6 @@ Where speech ends, and how loud it is beside the noise, is told by `farend.activ
 from __future__ import annotations
 
 import wave
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from farend.active_level import active_power, spoken
+from farend.noises import NOISES
 from mediaserver.audio.g711 import decode_alaw, decode_ulaw, encode_alaw, encode_ulaw
 from mediaserver.audio.tones import sine
 from mediaserver.recording.recorder import Recorder, Stop, StopRules
@@ -25,9 +25,6 @@ LEAD = RATE
 TAIL = 3 * RATE
 SILENCE = 1.5
 TOLERANCE = 0.1201
-
-Noise = Callable[[int, np.random.Generator, tuple[Path, ...]], NDArray[np.float64]]
-"""Makes so many samples of a noise, of any level; speech for those that are made of it."""
 
 
 @cache
@@ -56,54 +53,10 @@ def _prompts(files: tuple[Path, ...], begin: int = 0) -> list[Path]:
     return [path for path in files if path.parent.name != "silence"][begin::6]
 
 
-def _white(count: int, rng: np.random.Generator, _: tuple[Path, ...] = ()) -> NDArray[np.float64]:
-    return rng.normal(0, 1, count)
-
-
-def _falling(db_per_octave: float, corner: float) -> Noise:
-    """Return noise that is softer the higher it is, from `corner` (Hz) on."""
-
-    def make(count: int, rng: np.random.Generator, _: tuple[Path, ...]) -> NDArray[np.float64]:
-        frequency = np.fft.rfftfreq(count, 1 / RATE)
-        slope = np.maximum(frequency, corner) ** -(db_per_octave / 6.02)
-        return np.fft.irfft(np.fft.rfft(_white(count, rng)) * slope * (frequency >= 30), count)
-
-    return make
-
-
-def _hum(count: int, rng: np.random.Generator, _: tuple[Path, ...]) -> NDArray[np.float64]:
-    """Return the hum of the mains with the harmonics of a bad ground, and a little hiss."""
-    turns = np.arange(count) * 50.07 / RATE
-    hum = np.zeros(count)
-    for harmonic, level in ((1, 0.5), (2, 1.0), (3, 0.6), (4, 0.4), (6, 0.3), (10, 0.1)):
-        hum += level * np.sin(2 * np.pi * (harmonic * turns + rng.uniform()))
-    return hum + 0.01 * _white(count, rng)
-
-
-def _babble(
-    count: int, rng: np.random.Generator, speech_files: tuple[Path, ...]
-) -> NDArray[np.float64]:
-    """Return eight people who talk at once, each with a voice, and at a pace, of his own."""
-    files = _prompts(speech_files, begin=3)
-    babble = np.zeros(count)
-    for _ in range(8):
-        talk, pitch = [np.zeros(0)], rng.uniform(0.75, 1.2)
-        while sum(map(len, talk)) < count + RATE:
-            speech = _loud(files[rng.integers(len(files))])
-            talk.append(
-                np.interp(np.arange(0, len(speech) - 1, pitch), np.arange(len(speech)), speech)
-            )
-        babble += np.concatenate(talk)[rng.integers(RATE) :][:count]
-    return babble
-
-
-NOISES: dict[str, Noise] = {
-    "white": _white,
-    "pink": _falling(3.01, 60),
-    "car": _falling(6.02, 100),
-    "hum": _hum,
-    "babble": _babble,
-}
+@cache
+def _crowd(files: tuple[Path, ...]) -> tuple[NDArray[np.float64], ...]:
+    """Return the voices that a crowd is made of: other prompts than those that are listened to."""
+    return tuple(_loud(path) for path in _prompts(files, begin=3))
 
 
 def _placed(
@@ -120,7 +73,7 @@ def _placed(
     """
     line = np.concatenate([np.zeros(LEAD), speech, np.zeros(TAIL)])
     if noise:
-        sound = NOISES[noise](len(line), rng, files)
+        sound = NOISES[noise](len(line), rng, _crowd(files))
         power = power or active_power(speech)
         line += sound * np.sqrt(power / 10 ** (snr / 10) / (sound**2).mean())
     return np.clip(np.round(line), -32768, 32767).astype(np.int16)
@@ -138,7 +91,7 @@ def _errors(
     law: str = "",
     crowd: tuple[Path, ...] = (),
 ) -> NDArray[np.float64]:
-    """Return for each file how late the end of speech was found, in seconds."""
+    """Return for each file how late the end of speech was found, in seconds; inf if never."""
     rng = np.random.default_rng(7)
     errors = []
     for path in _prompts(files):
@@ -150,7 +103,9 @@ def _errors(
         elif law == "alaw":
             line = decode_alaw(encode_alaw(line))
         stop = _stop(StopRules(initial_timeout=8.0, end_silence_timeout=SILENCE), line)
-        assert stop is not None, path
+        if stop is None:
+            errors.append(np.inf)  # the noise itself was heard until the end of the line
+            continue
         assert stop.reason is StopReason.END_SILENCE, path
         errors.append(stop.position / RATE - SILENCE - (LEAD + len(speech)) / RATE)
     return np.array(errors)
@@ -175,13 +130,18 @@ def test_the_end_of_speech_is_found_within_120_ms(
 @pytest.mark.parametrize(
     ("noise", "snr", "within"),
     [
-        *((noise, snr, 0.96) for noise in NOISES for snr in (30.0, 20.0)),
-        *((noise, 15.0, 0.92) for noise in NOISES),
-        ("white", 10.0, 0.93),
-        ("pink", 10.0, 0.93),
+        *((noise, snr, 0.96) for noise in NOISES if noise != "street" for snr in (30.0, 20.0)),
+        *((noise, 15.0, 0.96) for noise in ("white", "pink", "car", "hum")),
+        ("babble", 15.0, 0.91),
+        ("white", 10.0, 0.92),
+        ("pink", 10.0, 0.92),
         ("car", 10.0, 0.93),
-        ("hum", 10.0, 0.86),
-        ("babble", 10.0, 0.72),
+        ("hum", 10.0, 0.96),
+        ("babble", 10.0, 0.83),
+        # One car in twenty is taken for a voice.
+        *(("street", snr, 0.91) for snr in (30.0, 20.0)),
+        ("street", 15.0, 0.85),
+        ("street", 10.0, 0.83),
     ],
 )
 def test_the_end_of_speech_is_found_within_120_ms_in_noise(
@@ -189,8 +149,9 @@ def test_the_end_of_speech_is_found_within_120_ms_in_noise(
 ) -> None:
     errors = _errors(speech_files, noise, snr, law="ulaw")
     assert np.mean(np.abs(errors) <= TOLERANCE) >= within
-    assert abs(np.median(errors)) <= (0.1 if noise == "babble" else 0.05)
-    assert np.abs(errors).max() <= 0.6
+    assert abs(np.median(errors)) <= 0.08
+    if noise != "street":
+        assert np.abs(errors).max() <= 0.4
 
 
 @pytest.mark.interop("italian")
@@ -198,10 +159,13 @@ def test_the_end_of_speech_is_found_within_120_ms_in_noise(
     ("noise", "snr", "within"),
     [
         ("", 0.0, 0.98),
-        *((noise, 20.0, 0.95) for noise in NOISES if noise != "babble"),
-        *((noise, 10.0, 0.94) for noise in NOISES if noise != "babble"),
-        ("babble", 20.0, 0.92),
-        ("babble", 10.0, 0.82),
+        *((noise, 20.0, 0.96) for noise in NOISES if noise != "street"),
+        ("white", 10.0, 0.91),
+        ("pink", 10.0, 0.93),
+        *((noise, 10.0, 0.96) for noise in ("car", "hum")),
+        ("babble", 10.0, 0.87),
+        ("street", 20.0, 0.86),
+        ("street", 10.0, 0.79),
     ],
 )
 def test_the_end_of_speech_is_found_within_120_ms_whoever_speaks(
@@ -245,7 +209,7 @@ def _levelled(speech: NDArray[np.float64]) -> NDArray[np.float64]:
 def test_noise_does_not_hold_a_recording_open(speech_files: tuple[Path, ...], noise: str) -> None:
     """Whatever its level, also when it was loud from the start: the default timeouts pass."""
     rng = np.random.default_rng(9)
-    sound = NOISES[noise](40 * RATE, rng, speech_files)
+    sound = NOISES[noise](40 * RATE, rng, _crowd(speech_files))
     for dbov in (-20, -30, -40, -50):
         level = 32768 * 10 ** (dbov / 20) / np.sqrt((sound**2).mean())
         line = np.clip(sound * level, -32768, 32767).astype(np.int16)
@@ -254,7 +218,11 @@ def test_noise_does_not_hold_a_recording_open(speech_files: tuple[Path, ...], no
         assert stop.position <= 12 * RATE
 
 
-@pytest.mark.parametrize(("noise", "snr"), [("", 0.0), *((noise, 10.0) for noise in NOISES)])
+@pytest.mark.parametrize(
+    ("noise", "snr"),
+    # A car that passes, ten times as loud as the mean, hides him altogether.
+    [("", 0.0), *((noise, 10.0) for noise in NOISES if noise != "street"), ("street", 20.0)],
+)
 def test_a_caller_who_goes_on_speaking_is_not_cut_off(
     speech_files: tuple[Path, ...], noise: str, snr: float
 ) -> None:

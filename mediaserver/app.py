@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import secrets
 import shutil
 import socket
@@ -17,7 +15,6 @@ from typing import Final
 import structlog
 
 from .addresses import AddressRule
-from .calls.admission import Admission, Load
 from .calls.book import CallBook
 from .calls.clips import Clips
 from .calls.commands import Commands
@@ -33,7 +30,8 @@ from .calls.rendition import Renditions
 from .calls.scripts import ScriptThread
 from .calls.services import Identity, Services
 from .calls.silence import Patience
-from .clock import Clock, SystemClock
+from .clock import Clock, SystemClock, now_us
+from .condition import Condition
 from .config import Config
 from .dialplan import Dialplan
 from .errors import LocalError
@@ -45,38 +43,19 @@ from .net.ports import PortPool
 from .net.signalling import Signalling, bracketed, contact_for
 from .net.sip import ListenAddress, SipEndpoint
 from .net.tap_rtp import RtpTaps
-from .recording.announcement import Kind
-from .recording.journal_end import journal_end
-from .recording.resource import Format, Span, audio_path
+from .recording.resource import Format, Span
 from .sip.agent import Agent, AgentLimits
 from .sip.events import Event
 from .sip.hop import Transport
-from .store.calls import Calls
-from .store.database import Database
-from .store.erase import Eraser
-from .store.files import Files
-from .store.journal_folders import JournalFolders
+from .storage import Storage, take_folder
 from .store.journals import JournalWriter
-from .store.outbox import Outbox
-from .store.recordings import Recordings
-from .store.renderer import Renderer
-from .store.reserve import Reserve
-from .store.sweeper import Sweeper
-from .store.tombstones import Tombstones
 from .web.auth import ApiKey, ApiKeys
-from .web.delivery import Delivery
-from .web.fetcher import Fetcher
-from .web.health import DiskHealth, Health, MediaHealth
+from .web.health import Health
 from .web.links import Links, download_url
-from .web.manner import query_manner, ready_manner, status_manner
-from .web.outbound import OutboundGuard, Poster
-from .web.requester import Requester
 from .web.routes import Deps
-from .web.schedule import Schedule
 from .web.server import WebServer, build_app
-from .web.signatures import EnfonicaSigner, Signer, derived_enfonica_key
 from .web.views import announced
-from .web.websocket import WebSockets
+from .web_clients import WebClients
 
 GRACE: Final = 90.0
 """Seconds that calls are given to end when the server is told to stop."""
@@ -89,9 +68,6 @@ LAST_CALLBACKS: Final = 5.0
 
 RESTART: Final = "restart"
 """How calls ended whose end nobody saw: the server had stopped by then."""
-
-LOAD_WINDOW: Final = 2.0
-"""Seconds of ticks that decide whether new calls are taken on."""
 
 log = structlog.get_logger(__name__)
 
@@ -119,11 +95,7 @@ class Server:
 
     async def _start(self) -> None:
         config = self.config
-        try:
-            self._data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LocalError(f"data_dir: {self._data_dir}: {error.strerror}") from None
-        self._lock_data_dir()
+        take_folder(self._data_dir, self._stack)
         # Sockets first: a busy port is found before anything is touched.
         web = WebServer(config.http.listen.host, config.http.listen.port)
         self._stack.push_async_callback(web.stop)
@@ -131,27 +103,32 @@ class Server:
         self._public_url = config.http.public_url or f"http://{bracketed(host)}:{port}"
         self._open_media()
         await self._open_sip()
-        await self._open_store()
-        self._open_outbound()
+        storage = self._storage = await Storage.open(
+            config, self._data_dir, self.clock, self._stack
+        )
+        self._links = Links(self._public_url, config.signing_key.get_secret_value(), self.clock)
+        self._clients = WebClients(config, self._links, storage.outbox, self.clock, self._stack)
+        self._open_workers()
         services = self._services()
-        await self._calls.give_up(int(self.clock.time() * 1e6), RESTART)
-        self._registry = Registry(services, self._dialplan.route, self._admission())
+        await storage.calls.give_up(now_us(self.clock), RESTART)
+        self._condition = Condition(config, self.media.pulse, storage.reserve, self.clock)
+        self._registry = Registry(services, self._dialplan.route, self._condition.admission())
         self.sip.agent.ask_before_calls(self._registry.refusal)
-        self._open_erasing()
+        self._eraser, sweeper = storage.open_clearing(self._in_use)
         renditions = self._renditions()
         await web.start(build_app(self._web_deps(services, renditions)))
-        self._delivery.start()
-        self._stack.push_async_callback(self._delivery.stop)
+        self._clients.delivery.start()
+        self._stack.push_async_callback(self._clients.delivery.stop)
         self._recovery = asyncio.create_task(
-            recover(await self._recordings.unfinished(), services, self._journal_end)
+            recover(await storage.recordings.unfinished(), services, storage.journal_end)
         )
-        self._stack.push_async_callback(self._stop_recovery)
-        self._backlog = asyncio.create_task(
-            services.studio.backlog.work_off(self._recordings, services.studio.render)
+        self._stack.push_async_callback(_cancel, self._recovery)
+        backlog = asyncio.create_task(
+            services.studio.backlog.work_off(storage.recordings, services.studio.render)
         )
-        self._stack.push_async_callback(self._stop_backlog)
-        self._sweeper.start()
-        self._stack.push_async_callback(self._sweeper.stop)
+        self._stack.push_async_callback(_cancel, backlog)
+        sweeper.start()
+        self._stack.push_async_callback(sweeper.stop)
         self.media.start()
         self._ready = self._registry
         self.sip.agent.draining = False
@@ -164,24 +141,13 @@ class Server:
             routes=len(config.routes),
         )
 
-    def _lock_data_dir(self) -> None:
-        """Keep a second server out: it would take recordings in progress for crashed ones."""
-        descriptor = os.open(self._data_dir / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        self._stack.callback(os.close, descriptor)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise LocalError(
-                f"data_dir: {self._data_dir} is in use by another mediaserver; give each its own"
-            ) from None
-
     async def stop(self, grace: float = GRACE) -> None:
         """Let no new call in, wait for those there are, end the rest, and close everything."""
         log.info("stopping", calls=self._registry.active, grace=grace)
         self.sip.agent.draining = True
         await self._registry.drain(grace)
         await asyncio.wait({self._recovery}, timeout=LAST_WORK if grace else 0.0)
-        await self._stop_recovery()
+        await _cancel(self._recovery)
         await self._last_callbacks()
         await self._stack.aclose()
         log.info("stopped", calls=self._registry.total)
@@ -238,77 +204,25 @@ class Server:
             AddressRule(config.outbound.allow),
             [(trunk.uri.host, trunk.uri.port) for trunk in config.trunks],
         )
+        agent.ask_before_following(locator.may_follow)
         self._signalling = Signalling(self.sip, locator)
 
     def _hear(self, event: Event) -> None:
         if self._ready is not None:
             self._ready.handle(event)
 
-    async def _open_store(self) -> None:
-        self._database = await Database.open(self._data_dir)
-        self._stack.push_async_callback(self._database.dispose)
-        self._recordings = Recordings(self._database)
-        self._calls = Calls(self._database)
-        self._outbox = Outbox(self._database)
-        self._files = Files(self._data_dir)
-        self._reserve = Reserve(self._files, self.config.limits.min_free_disk)
-        await self._reserve.start()
-        self._stack.push_async_callback(self._reserve.stop)
-        self._renderer = Renderer(self.config.recording.encoders)
-        self._stack.push_async_callback(self._renderer.close)
+    def _in_use(self) -> dict[str, list[Span]]:
+        return self._registry.journals_in_use() | self._conferences.journals_in_use()
 
-    def _open_erasing(self) -> None:
-        journals = JournalFolders(self._data_dir)
-
-        def in_use() -> dict[str, list[Span]]:
-            return self._registry.journals_in_use() | self._conferences.journals_in_use()
-
-        self._eraser = Eraser(
-            self._database, self._files, journals, self.clock, in_use, self._renderer.is_rendering
-        )
-        self._sweeper = Sweeper(
-            self._eraser,
-            Tombstones(self._database),
-            journals,
-            self._outbox,
-            self.clock,
-            keep_journal=self.config.recording.keep_journal,
-            in_use=in_use,
-        )
-
-    def _open_outbound(self) -> None:
-        config = self.config
-        guard = OutboundGuard(config.outbound.allow)
-        self._stack.push_async_callback(guard.close)
-        self._signer = Signer(config.signing_key.get_secret_value())
+    def _open_workers(self) -> None:
         self._scripts = ScriptThread()
         self._stack.push_async_callback(asyncio.to_thread, self._scripts.close)
-        self._fetcher = Fetcher(guard, self._signer)
-        self._stack.push_async_callback(self._fetcher.close)
         self._speech: Espeak | None = None
-        if config.speech.engine == "espeak-ng":
+        if self.config.speech.engine == "espeak-ng":
             self._speech = Espeak()
             self._stack.push_async_callback(self._speech.close)
             if shutil.which(PROGRAM) is None:
                 log.warning("speech.engine: no program of this name is found", program=PROGRAM)
-        self._requester = Requester(guard)
-        self._stack.push_async_callback(self._requester.close)
-        self._web_sockets = WebSockets(guard, config.outbound.allow)
-        self._stack.push_async_callback(self._web_sockets.close)
-        poster = Poster(guard)
-        self._stack.push_async_callback(poster.close)
-        schedule = Schedule(config.callbacks.schedule, secrets.SystemRandom().random)
-        self._delivery = Delivery(
-            self._outbox,
-            poster,
-            {
-                Kind.STATUS: status_manner(self._signer, schedule),
-                Kind.QUERY: query_manner(self._signer, schedule),
-                Kind.READY: ready_manner(EnfonicaSigner(_enfonica_key(config))),
-            },
-            self.clock,
-            config.callbacks.timeout,
-        )
 
     def _services(self) -> Services:
         config = self.config
@@ -317,18 +231,18 @@ class Server:
             media=self.media,
             journals=self._journals,
             studio=self._studio(),
-            outbox=self._outbox,
-            calls=self._calls,
-            documents=Documents(self._fetcher),
+            outbox=self._storage.outbox,
+            calls=self._storage.calls,
+            documents=Documents(self._clients.fetcher),
             scripts=self._scripts,
-            requester=self._requester,
+            requester=self._clients.requester,
             rtp_outputs=RtpTaps(
                 config.media_host,
                 config.media_address,
                 AddressRule(config.outbound.allow).permits,
             ),
-            web_sockets=self._web_sockets,
-            clips=Clips(self._fetcher, self._own_recording, self._speech),
+            web_sockets=self._clients.web_sockets,
+            clips=Clips(self._clients.fetcher, self._own_recording, self._speech),
             clock=self.clock,
             identity=Identity(
                 project_id=str(config.project_id),
@@ -342,16 +256,15 @@ class Server:
         )
 
     def _studio(self) -> Studio:
-        links = Links(self._public_url, self.config.signing_key.get_secret_value(), self.clock)
         ledger = Ledger(
-            self._recordings,
+            self._storage.recordings,
             self.clock,
             lambda id: download_url(self._public_url, id),
-            lambda recording: announced(recording, partial(links.signed, recording.id)),
+            lambda recording: announced(recording, partial(self._links.signed, recording.id)),
         )
         return Studio(
             ledger=ledger,
-            renderer=self._renderer,
+            renderer=self._storage.renderer,
             clock=self.clock,
             data_dir=str(self._data_dir),
             formats=tuple(Format(name) for name in self.config.recording.formats),
@@ -361,10 +274,10 @@ class Server:
 
     def _renditions(self) -> Renditions:
         renditions = Renditions(
-            self._recordings,
-            self._renderer,
-            self._files,
-            self._journal_end,
+            self._storage.recordings,
+            self._storage.renderer,
+            self._storage.files,
+            self._storage.journal_end,
             data_dir=str(self._data_dir),
             sample_rate=self.config.recording.sample_rate,
         )
@@ -381,85 +294,44 @@ class Server:
                 ApiKey(key.key.get_secret_value(), key.permissions, f"api_keys[{number}]")
                 for number, key in enumerate(config.api_keys)
             ),
-            recordings=self._recordings,
+            recordings=self._storage.recordings,
             eraser=self._eraser,
-            files=self._files,
-            growing=GrowingRecordings(studio.running, self._journal_end, str(self._data_dir)),
+            files=self._storage.files,
+            growing=GrowingRecordings(
+                studio.running,
+                self._storage.journal_end,
+                data_dir=str(self._data_dir),
+                sample_rate=studio.sample_rate,
+            ),
             renditions=renditions,
             calls=Commands(self._registry, services),
-            book=CallBook(self._calls, self._registry, str(config.project_id)),
+            book=CallBook(self._storage.calls, self._registry, str(config.project_id)),
             health=self._health,
             clock=self.clock,
         )
 
     def _health(self) -> Health:
-        """Say "ok" only while a call would be let in, but for a passing overload."""
         if self._ready is None:
             return Health("starting")
-        reading = self.media.pulse.read(self.clock.monotonic())
-        media = MediaHealth(
-            late_p50_ms=1000 * reading.late_p50,
-            late_p99_ms=1000 * reading.late_p99,
-            busy=reading.busy,
-            loop_busy=reading.loop_busy,
-        )
-        disk = None
-        if (room := self._reserve.room) is not None:
-            disk = DiskHealth(free_bytes=room.free, reserve_bytes=room.reserve)
-        return Health("draining" if self._registry.draining else "ok", media, disk)
-
-    def _admission(self) -> Admission:
-        limits = self.config.limits
-        return Admission(
-            calls=limits.calls(self.config.rtp.ports.pairs),
-            calls_per_second=limits.max_calls_per_second,
-            max_lateness=limits.max_tick_lateness,
-            load=self._load if limits.max_calls is None else None,
-            has_room=lambda: not self._reserve.reached,
-        )
-
-    def _load(self, now: float) -> Load:
-        return self.media.pulse.read(now, LOAD_WINDOW)
-
-    def _journal_end(self, folder: str) -> int:
-        """Return how far the journal of a leg goes; `folder` is relative to the data folder."""
-        return journal_end(self._data_dir / folder)
-
-    async def _stop_recovery(self) -> None:
-        """End it where it stands; the next start goes on with what is left."""
-        self._recovery.cancel()
-        await asyncio.gather(self._recovery, return_exceptions=True)
-
-    async def _stop_backlog(self) -> None:
-        """End it where it stands, as above."""
-        self._backlog.cancel()
-        await asyncio.gather(self._backlog, return_exceptions=True)
+        return self._condition.health(draining=self._registry.draining)
 
     def _own_recording(self, url: str) -> Path | None:
         """Return the file behind a download address of this server, None for any other address."""
         prefix = download_url(self._public_url, "X").partition("X")[0]
         if not url.startswith(prefix):
             return None
-        recording_id = url[len(prefix) :].partition("/")[0]
-        for extension in Format:
-            try:
-                path = self._files.resolve(audio_path(recording_id, extension))
-            except LocalError:
-                return None
-            if path.is_file():
-                return path
-        return None
+        return self._storage.audio_file(url[len(prefix) :].partition("/")[0])
 
     async def _last_callbacks(self) -> None:
         """Give what was announced last a moment to arrive."""
         with contextlib.suppress(LocalError, TimeoutError):
             async with asyncio.timeout(LAST_CALLBACKS):
                 # The outbox tells when it gets something, not when it is empty.
-                while await self._outbox.due(int(self.clock.time() * 1e6), 1):  # noqa: ASYNC110
+                while await self._storage.outbox.due(now_us(self.clock), 1):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 
 
-def _enfonica_key(config: Config) -> bytes:
-    if config.enfonica_signing_key is not None:
-        return config.enfonica_signing_key.get_secret_value()
-    return derived_enfonica_key(config.signing_key.get_secret_value())
+async def _cancel(work: asyncio.Task[None]) -> None:
+    """End it where it stands; the next start goes on with what is left."""
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)

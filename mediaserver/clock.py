@@ -16,6 +16,11 @@ class Clock(Protocol):
         """Seconds since 1970-01-01 UTC, as the operating system believes at this moment."""
 
 
+def now_us(clock: Clock) -> int:
+    """Return the date by `clock` as whole microseconds since 1970-01-01 UTC."""
+    return int(clock.time() * 1e6)
+
+
 class SystemClock:
     """The machine's own clocks."""
 

@@ -1,4 +1,4 @@
-"""What live audio is written as: G.711, or linear samples at a rate that others ask for.
+"""What live audio is written as: G.711, G.722, or linear samples at a rate that others ask for.
 
 A codec is named as in `L16@24000h@40i`: the name, the rate in Hz, the milliseconds of a frame.
 Rate and frame may be left out. Linear samples are 16 bits, little-endian, as speech services take
@@ -32,7 +32,13 @@ _NAMED: Final = re.compile(
     r"(?P<name>[A-Za-z0-9]{1,16})(?:@(?P<rate>[0-9]{4,6})h)?(?:@(?P<ms>[0-9]{1,4})i)?"
 )
 
-_MEDIA_TYPES: Final = {"PCMU": "audio/x-mulaw", "PCMA": "audio/x-alaw", "L16": "audio/x-l16"}
+_MEDIA_TYPES: Final = {
+    "PCMU": "audio/x-mulaw",
+    "PCMA": "audio/x-alaw",
+    "G722": "audio/g722",
+    "L16": "audio/x-l16",
+}
+_RATES: Final = {"PCMU": (RATE,), "PCMA": (RATE,), "G722": (16_000,), "L16": LINEAR_RATES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +46,9 @@ class LiveCodec:
     """How frames of live audio are written."""
 
     name: str
-    """PCMU, PCMA or L16."""
+    """PCMU, PCMA, G722 or L16."""
     rate: int = RATE
-    """Hz."""
+    """Hz of what is written."""
     ptime: int = FRAME
     """Milliseconds of a frame."""
 
@@ -54,18 +60,25 @@ class LiveCodec:
         """
         found = _NAMED.fullmatch(text)
         if found is None:
-            raise ValueError("the codec is written as PCMU, PCMA or L16@16000h@20i")
+            raise ValueError("the codec is written as PCMU, PCMA, G722 or L16@16000h@20i")
         name = found["name"].upper()
         if name not in _MEDIA_TYPES:
-            raise ValueError(f"live audio is PCMU, PCMA or L16; {name} is not made")
-        rate = int(found["rate"] or RATE)
-        if rate not in (LINEAR_RATES if name == "L16" else (RATE,)):
-            rates = ", ".join(map(str, LINEAR_RATES))
-            raise ValueError(f"the rate of L16 is one of {rates}; G.711 has {RATE}")
+            raise ValueError(f"live audio is PCMU, PCMA, G722 or L16; {name} is not made")
+        rate = int(found["rate"] or _RATES[name][0])
+        if rate not in _RATES[name]:
+            rates = " or ".join(map(str, _RATES[name]))
+            raise ValueError(f"the rate of {name} is {rates}")
         ptime = int(found["ms"] or ptime)
         if ptime not in FRAMES:
             raise ValueError("a frame is 10 to 120 ms long, in steps of 10")
+        if name == "G722" and ptime % FRAME:
+            raise ValueError(f"a frame of G722 is {FRAME} to 120 ms long, in steps of {FRAME}")
         return cls(name, rate, ptime)
+
+    def load(self) -> None:
+        """Load what it takes to write and read it: once, and slow enough for another thread."""
+        if self.name == "G722":
+            from . import g722  # noqa: F401 - the library behind it is 20 MB that few need
 
     @property
     def media_type(self) -> str:
@@ -84,6 +97,10 @@ class Encoder:
     def __init__(self, codec: LiveCodec) -> None:
         self._codec = codec
         self._upsampler = Upsampler(codec.rate // RATE)
+        if codec.name == "G722":
+            from .g722 import G722Encoder
+
+            self._g722 = G722Encoder()
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:
         """Return samples at `RATE`, shape (n,), as the codec writes them."""
@@ -92,6 +109,8 @@ class Encoder:
                 return encode_ulaw(samples)
             case "PCMA":
                 return encode_alaw(samples)
+            case "G722":
+                return self._g722.encode(self._upsampler.feed(samples))
             case _:
                 return self._upsampler.feed(samples).astype("<i2").tobytes()
 
@@ -103,6 +122,10 @@ class Decoder:
         self._codec = codec
         self._downsampler = Downsampler(codec.rate // RATE)
         self._odd = b""
+        if codec.name == "G722":
+            from .g722 import G722Decoder
+
+            self._g722 = G722Decoder()
 
     def decode(self, data: bytes) -> NDArray[np.int16]:
         """Return what is written as samples at `RATE`, shape (n,)."""
@@ -111,6 +134,8 @@ class Decoder:
                 return decode_ulaw(data)
             case "PCMA":
                 return decode_alaw(data)
+            case "G722":
+                return self._downsampler.feed(self._g722.decode(data))
             case _:
                 whole = self._odd + data
                 self._odd = whole[len(whole) & ~1 :]

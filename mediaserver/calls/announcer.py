@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
-from ..clock import Clock
+from ..clock import Clock, now_us
 from ..recording.announcement import Announcement, Envelope, Kind
 from .ledger import persist
 from .ports import Outbox
@@ -39,7 +39,7 @@ class Announcer:
         What is said in one `stream` arrives in the order it was said. With the `method` GET it is
         said in the query.
         """
-        now = int(self._clock.time() * 1e6)
+        now = now_us(self._clock)
         told = {"call_id": self._call_id, "node_id": self._envelope.node_id, **params}
         self._said[stream] += 1
         asks = method == "GET"

@@ -7,22 +7,19 @@ is awaited. `inbound` and `outbound` add what differs.
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
+from ..addresses import Network
+from ..clock import now_us
 from ..errors import LocalError, PeerError
 from ..recording.announcement import Envelope
-from ..recording.resource import Recording
 from ..recording.states import StopReason
 from ..sip.events import (
     Established,
@@ -35,23 +32,25 @@ from ..sip.events import (
 from ..sip.session import Session
 from .announcer import Announcer
 from .background import Background
-from .call_state import CallState, device_of, end_reason
+from .call_state import CallState
 from .capture import Capture
+from .document_run import DocumentRun
 from .ending import CallOver, Ending
-from .floor import Floor, play_briefly
+from .floor import Floor
 from .keys import digit_of
 from .ledger import persist
 from .live_outputs import LiveOutputs
 from .negotiation import Negotiation
 from .playback import Playbacks
 from .ports import LegStatistics, MediaLeg
-from .recording import DEFAULT_POLICY, ActiveRecording, RecordingOrder, RecordingPolicy
+from .recording import DEFAULT_POLICY, RecordingPolicy
 from .recordings import CallRecordings
 from .resource import CallRecord
 from .script import run_script
 from .services import Services
 from .silence import Silence
 from .source import Source
+from .standing import Standing
 from .watchers import Watchers
 
 if TYPE_CHECKING:
@@ -59,9 +58,6 @@ if TYPE_CHECKING:
     from .collecting import Collecting
     from .exchange import Exchange
     from .referring import Referral
-
-FILES_WAIT: Final = 3.0
-"""Seconds that a script which has recorded waits for the files, before it goes on without them."""
 
 T = TypeVar("T")
 
@@ -80,12 +76,18 @@ class Call(ABC):
         sip_call_id: str = "",
         parent_id: str | None = None,
         policy: RecordingPolicy = DEFAULT_POLICY,
+        allow: tuple[Network, ...] | None = None,
     ) -> None:
-        """`policy` is what its route says of its recordings; the rest is as in `CallRecord`."""
+        """`policy` is what its route says of its recordings; the rest is as in `CallRecord`.
+
+        `allow` is where its route lets documents be fetched from, as in `DocumentSource`. It holds
+        for every document of the call, whoever names it.
+        """
         self.id = str(uuid.uuid4())
         self.services = services
         self.exchange = exchange
         self.policy = policy
+        self.allow = allow
         self.session: Session | None = None
         self.media: MediaLeg | None = None
         self.capture: Capture | None = None
@@ -96,7 +98,6 @@ class Call(ABC):
             session_id=str(uuid.uuid4()),
         )
         self.answered = False
-        self.state = CallState.CREATED
         self.bridge: Bridge | None = None
         """What joins it to another call."""
         self.referral: Referral | None = None
@@ -119,21 +120,24 @@ class Call(ABC):
         self._negotiation: Negotiation | None = None
         self._silence: Silence | None = None
         self._over = Ending()
-        self.recordings = CallRecordings(services.studio, self.envelope, self.id, self._over)
+        self.recordings = CallRecordings(
+            services.studio, self.envelope, self.id, self._over, lambda: self.capture, self.spawn
+        )
         self._began = services.clock.monotonic()
         self._statistics: LegStatistics | None = None
-        self._running: asyncio.Task[None] | None = None
-        self._next: Source | None = None
-        self._record = CallRecord(
+        self._documents = DocumentRun(self)
+        record = CallRecord(
             id=self.id,
             project_id=services.identity.project_id,
             direction=direction,
             from_=from_,
             to=to,
             sip_call_id=sip_call_id,
-            created_at=self._now_us(),
+            created_at=now_us(services.clock),
             parent_id=parent_id,
-            progress=CallState.CREATED,
+        )
+        self._standing = Standing(
+            record, CallState.CREATED, self.watchers, self._over, services.clock
         )
 
     @property
@@ -147,9 +151,14 @@ class Call(ABC):
         return self._over.cause if self._over.done() else None
 
     @property
+    def state(self) -> CallState:
+        """How far it is."""
+        return self._standing.state
+
+    @property
     def resource(self) -> CallRecord:
         """What the database knows of it, or is about to."""
-        return self._record
+        return self._standing.record
 
     @property
     @abstractmethod
@@ -241,43 +250,7 @@ class Call(ABC):
 
     def redirect(self, source: Source) -> None:
         """Give up the document that is carried out, and carry out another."""
-        self._next = source
-        if self._running is not None:
-            self._running.cancel()
-
-    async def record(self, order: RecordingOrder) -> Recording:
-        """Record in the foreground; return the recording once its files are made.
-
-        The caller waits for that, so no longer than `FILES_WAIT`: then it is still RENDERING.
-        """
-        active, task = self._begin_recording(order)
-        try:
-            await self.unless_over(active.ended())
-        except asyncio.CancelledError:  # another document takes the call
-            active.stop()
-            raise
-        await self.unless_over(asyncio.wait({task}, timeout=FILES_WAIT))
-        return task.result() if task.done() else active.recording
-
-    def record_along(self, order: RecordingOrder) -> ActiveRecording:
-        """Record in the background, until a rule, a command or the end of the call.
-
-        ConflictError when a recording of its control id runs already, or too many do.
-        """
-        active, _ = self._begin_recording(order)
-        return active
-
-    def record_after(self, tone: NDArray[np.int16], order: RecordingOrder) -> None:
-        """Play a tone and then `record_along`; see `CallRecordings.cue`."""
-        assert self.capture is not None
-        self.recordings.cue(partial(play_briefly, self, tone), self.capture, order, self.spawn)
-
-    def _begin_recording(
-        self, order: RecordingOrder
-    ) -> tuple[ActiveRecording, asyncio.Task[Recording]]:
-        if self.capture is None:
-            raise CallOver
-        return self.recordings.begin(self.capture, order, self.spawn)
+        self._documents.take_over(source)
 
     async def unless_over(self, step: Awaitable[T]) -> T:
         """See `Ending.unless_over`."""
@@ -302,8 +275,8 @@ class Call(ABC):
 
     def _begin(self) -> None:
         """Write the call down, and tell that it is there."""
-        self.spawn(persist(partial(self.services.calls.add, self._record)))
-        self._tell_state()
+        self.spawn(persist(partial(self.services.calls.add, self.resource)))
+        self._standing.tell()
 
     def _open_media(self) -> MediaLeg:
         if self._over.done():  # cancelled before it began
@@ -314,18 +287,12 @@ class Call(ABC):
 
     def _enter(self, state: CallState) -> None:
         """Come to a state, once."""
-        if self.state in {state, CallState.ENDED}:
+        if not self._standing.enter(state):
             return
-        self.state = state
-        told: dict[str, Any] = {}
         if state is CallState.ANSWERED:
             self.answered = True
             self._watch_silence()
-            told = {"answered_at": self._now_us()}
-        elif state is CallState.ENDED:
-            told = {"ended_at": self._now_us(), "end_reason": self._over.cause}
-        self._record = replace(self._record, progress=state, **told)
-        self._tell_state()
+        self._standing.tell()
 
     def _watch_silence(self) -> None:
         """End the call when nothing comes from its far end any more."""
@@ -339,36 +306,6 @@ class Call(ABC):
     def _renew_patience(self) -> None:
         if self._silence is not None:
             self._silence.renew()
-
-    def _tell_state(self) -> None:
-        self.watchers.tell_state(self.state, self._state_params())
-
-    def _state_params(self) -> dict[str, Any]:
-        record = self._record
-        return {
-            "call_state": self.state.value,
-            "direction": "inbound" if record.direction == "inbound" else "outbound",
-            "device": device_of(record.from_, record.to),
-            "end_reason": end_reason(self._over.cause) if self._over.done() else None,
-        }
-
-    async def _carry_out(self, source: Source, envs: dict[str, Any] | None = None) -> None:
-        """Carry a document out, and every other that takes its place meanwhile."""
-        following: Source | None = self._next or source
-        while following is not None:
-            self._next = None
-            self._running = asyncio.ensure_future(run_script(self, following, envs or {}))
-            try:
-                await self._running
-            except asyncio.CancelledError:
-                if self._next is None:
-                    raise
-            finally:
-                if not self._running.done():
-                    self._running.cancel()
-                    await asyncio.gather(self._running, return_exceptions=True)
-                self._running = None
-            following = self._next
 
     def _refuse(self, error: PeerError) -> None:
         if self._over.done():
@@ -407,12 +344,12 @@ class Call(ABC):
         if self.capture is not None:
             await self._close_journal(self.capture)
         cause = self._over.cause
-        await persist(partial(self.services.calls.save, self._record))
+        await persist(partial(self.services.calls.save, self.resource))
         statistics = self._statistics
         self.log.info(
             "call ended",
-            caller=self._record.from_,
-            callee=self._record.to,
+            caller=self.resource.from_,
+            callee=self.resource.to,
             answered=self.answered,
             seconds=round(self.services.clock.monotonic() - self._began, 3),
             cause=cause,
@@ -429,6 +366,3 @@ class Call(ABC):
             await capture.close()
         except LocalError as error:
             self.log.error("journal not closed", error=str(error))
-
-    def _now_us(self) -> int:
-        return int(self.services.clock.time() * 1e6)

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final, Protocol
 
-from ..clock import Clock
+from ..clock import Clock, now_us
 from ..errors import LocalError
 from ..recording.recorder import Recorder, Stop, StopRules
 from ..recording.resource import Direction, Pause, PauseBehavior, Span
@@ -298,7 +298,7 @@ class Capture:
 
     def _open(self, first: int) -> None:
         rate = self._leg.rate
-        wall_us = int(self._clock.time() * 1e6)
+        wall_us = now_us(self._clock)
         starts = {Direction.SPEAK: first, Direction.LISTEN: self._leg.sent_at(first)}
         self._speak, self._listen = (
             self._journals.create(self.folder, side, rate=rate, first=start, wall_us=wall_us)

@@ -1,8 +1,8 @@
 """Conferences: calls that all hear each other (contract A8 `join_conference`).
 
 A conference is there as long as it has members. Until one comes that starts it, they wait and do
-not hear each other. What is true of all of it (its recording, who is told of it) is what the first
-member that says anything about it says; later ones are not asked.
+not hear each other. What is true of all of it (its recording, its stream, who is told of it) is
+what the first member that says anything about it says; later ones are not asked.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..errors import LocalError
 from ..recording.resource import Span
 from .announcer import Announcer
 from .conference_recording import ConferenceRecording
+from .conference_stream import ConferenceStream
 from .ending import CallOver
 from .ports import MediaLeg
 from .waiting import wait_for_start
@@ -42,8 +43,6 @@ EVENTS: Final = {
     "conference-end": "end",
     "participant-join": "join",
     "participant-leave": "leave",
-    "participant-mute": "mute",
-    "participant-unmute": "mute",
     "participant-hold": "hold",
     "participant-unhold": "hold",
 }
@@ -66,7 +65,6 @@ class Member:
     call: Call
     order: JoinConference
     leg: MediaLeg
-    muted: bool
     held: bool
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the conference has started."""
@@ -77,7 +75,7 @@ class Member:
     def facts(self) -> dict[str, Any]:
         """What is told of it in participant events."""
         return {
-            "muted": self.muted,
+            "muted": self.order.muted,
             "hold": self.held,
             "start_on_join": self.order.start_on_enter,
             "end_on_leave": self.order.end_on_exit,
@@ -97,6 +95,7 @@ class Conference:
         self.started = False
         self.ended = False
         self.recording: ConferenceRecording | None = None
+        self.stream: ConferenceStream | None = None
         self._opener = opener
         self._host = opener
         self._order = order
@@ -111,11 +110,13 @@ class Conference:
         assert call.media is not None
         agreed = call.media.session
         held = agreed is not None and agreed.held
-        member = Member(call, order, call.media, order.muted, held)
+        member = Member(call, order, call.media, held)
         self.members[call.id] = member
         self._host = call
         if self._listener is None and order.status_callback:
             self._listener = self._announcer(call), order
+        if self.stream is None and order.stream is not None:
+            self.stream = ConferenceStream(call, order.stream, self._mix)
         self._tell("participant-join", member, member.facts)
         if self.started:
             self._mix_in(member)
@@ -140,14 +141,6 @@ class Conference:
         elif member.order.beep in {"true", "onExit"}:
             self._mix.play(sine((EXIT_HZ,), 0.3, member.leg.rate))
 
-    def mute(self, member: Member, *, muted: bool) -> None:
-        """Let a member be heard no more, or again."""
-        if muted == member.muted or member.left.is_set():
-            return
-        member.muted = muted
-        self._mix.mute(member.leg, muted=muted)
-        self._tell("participant-mute" if muted else "participant-unmute", member, member.facts)
-
     def _check(self, order: JoinConference) -> None:
         most = min(self._order.max_participants, order.max_participants, MAX_MEMBERS)
         if len(self.members) >= most:
@@ -164,7 +157,7 @@ class Conference:
         self._tell("conference-start", starter)
 
     def _mix_in(self, member: Member) -> None:
-        self._mix.add(member.leg, muted=member.muted)
+        self._mix.add(member.leg, muted=member.order.muted)
         coached = self.members.get(member.order.coach or "")
         if coached is not None:
             self._mix.coach(member.leg, coached.leg)
@@ -187,6 +180,9 @@ class Conference:
     def _end(self, last: Member, reason: str) -> None:
         self.ended = True
         self._mix.close()
+        if self.stream is not None:
+            self.stream.end()
+            last.call.spawn(self.stream.finished())
         ended: dict[str, Any] = {"reason_ended": reason, "call_id_ending_conf": last.call.id}
         if self.recording is not None:
             ended |= self.recording.end()
@@ -288,17 +284,11 @@ class Conferences:
             self._leave(*stay)
         return stay is not None
 
-    def mute(self, call: Call, *, muted: bool) -> bool:
-        """Let a call be heard no more in its conference, or again; False if it is in none."""
+    def recording(self, call: Call, id: str) -> ConferenceRecording | None:
+        """Return what is recorded of the conference that a call is in, by either of its ids."""
         stay = self._stays.get(call.id)
-        if stay is not None:
-            conference, member = stay
-            conference.mute(member, muted=muted)
-        return stay is not None
-
-    def find(self, project_id: str, name: str) -> Conference | None:
-        """Return the conference of a name, while it has members."""
-        return self._conferences.get((project_id, name))
+        recording = None if stay is None else stay[0].recording
+        return recording if recording is not None and recording.is_called(id) else None
 
     def journals_in_use(self) -> dict[str, list[Span]]:
         """Return the journals of recorded conferences, as `Registry.journals_in_use` does."""

@@ -11,7 +11,15 @@ import structlog
 
 from ..errors import LocalError
 from ..recording.recorder import StopRules
-from ..recording.resource import Direction, Format, PostProcessing, Recording, Source, Span
+from ..recording.resource import (
+    Direction,
+    Format,
+    PauseBehavior,
+    PostProcessing,
+    Recording,
+    Source,
+    Span,
+)
 from ..recording.states import State, StopReason
 from .capture import Capture
 from .ports import Line
@@ -56,6 +64,33 @@ class ConferenceRecording:
         )
         self._seen_through = asyncio.ensure_future(self._see_through())
         tell("in-progress", "record-start", self._facts())
+
+    def is_called(self, id: str) -> bool:
+        """Tell whether an id is its own, or its control id."""
+        return id in {self._active.recording.id, self._active.recording.control_id}
+
+    @property
+    def over(self) -> bool:
+        """See `ActiveRecording.over`."""
+        return self._active.over
+
+    def pause(self, behavior: PauseBehavior) -> bool:
+        """See `ActiveRecording.pause`."""
+        done = self._active.pause(behavior)
+        if done:
+            self._tell("in-progress", "record-pause", self._facts())
+        return done
+
+    def resume(self) -> bool:
+        """See `ActiveRecording.resume`."""
+        done = self._active.resume()
+        if done:
+            self._tell("in-progress", "record-resume", self._facts())
+        return done
+
+    def stop(self) -> bool:
+        """End it, while the conference goes on; False if it is over."""
+        return self._active.stop()
 
     @property
     def folder(self) -> str:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from ..addresses import Network
 from ..errors import LocalError
 from ..swml.actions import Confirm, Connect, Destination, Ringing
 from ..swml.actions import Source as AudioSource
@@ -46,13 +45,12 @@ class Failure:
     reason: str
 
 
-async def connect(call: Call, order: Connect, allow: tuple[Network, ...] | None) -> dict[str, Any]:
+async def connect(call: Call, order: Connect) -> dict[str, Any]:
     """Connect a call on and stay until its peer has gone; return the variables.
 
-    `allow` is where `confirm` may be fetched from. CallOver when the call itself ends; the peer
-    ends with it.
+    CallOver when the call itself ends; the peer ends with it.
     """
-    connection = Connection(call, order, allow)
+    connection = Connection(call, order)
     released = False
     try:
         found = await connection.dial()
@@ -73,9 +71,8 @@ async def connect(call: Call, order: Connect, allow: tuple[Network, ...] | None)
 class Connection:
     """One `connect` of one call."""
 
-    def __init__(self, call: Call, order: Connect, allow: tuple[Network, ...] | None) -> None:
+    def __init__(self, call: Call, order: Connect) -> None:
         self._call = call
-        self._allow = allow
         self._order = order
         self._ringback: asyncio.Task[bool] | None = None
         self._early: Bridge | None = None
@@ -199,7 +196,7 @@ class Connection:
         if confirm is None:
             return not peer.ended
         self._part_early()
-        asking = asyncio.ensure_future(peer.perform(_source(confirm, self._allow)))
+        asking = asyncio.ensure_future(peer.perform(_source(confirm)))
         taken = asyncio.ensure_future(peer.redirected.wait())
         try:
             async with asyncio.timeout(destination.confirm_timeout):
@@ -269,7 +266,7 @@ class Connection:
         reason: str | None = None,
     ) -> None:
         """Tell `calling.call.connect`; of a stream its own events tell (contract A8)."""
-        url = destination.status_url or self._order.status_url
+        url = destination.status_url
         if url is None or destination.kind == "stream":
             return
         told: dict[str, Any] = {"connect_state": state}
@@ -300,11 +297,11 @@ async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
             task.cancel()
 
 
-def _source(confirm: Confirm, allow: tuple[Network, ...] | None) -> Source:
+def _source(confirm: Confirm) -> Source:
     if confirm.document is not None:
         return Source(confirm.document)
     assert confirm.url is not None
-    return Source(DocumentSource(url=confirm.url, allow=allow))
+    return Source(DocumentSource(url=confirm.url))
 
 
 def _why(peer: OutboundCall) -> str:

@@ -44,6 +44,9 @@ def place(call: Call, destination: Destination) -> Peer:
                 destination.codecs, session.send_codec.name if session is not None else None
             ),
             credentials=credentials,
+            session_interval=(
+                None if destination.session_timeout is None else round(destination.session_timeout)
+            ),
             timeout=destination.timeout,
             watch=watch,
             parent=call,

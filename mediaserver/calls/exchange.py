@@ -34,6 +34,8 @@ class DialOrder:
     codecs: tuple[str, ...] = ()
     """Names in order of preference; none: whatever is spoken."""
     credentials: Credentials | None = field(default=None, repr=False)
+    session_interval: int | None = None
+    """Seconds of a session (RFC 4028); None: as always."""
     timeout: float = 60.0
     """Seconds it may ring."""
     watch: StateWatch | None = None

@@ -2,19 +2,44 @@
 
 One is heard at a time: whoever came last. Those before are over then, unless they *give way*
 (hold music, a ringing tone: they go on afterwards), or unless what came is *brief* (a beep), which
-ends nobody's turn. Under a bridge or in a conference the party hears nothing else meanwhile.
+ends nobody's turn. What comes from outside (the server of a stream) *waits*: it is heard before all
+that gives way, after everything else, and goes on where it was interrupted. Under a bridge or in a
+conference the party hears nothing else meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from enum import IntEnum
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .ports import Player
+
 if TYPE_CHECKING:
     from .call import Call
+
+
+class Hearer(Protocol):
+    """Whose floor it is."""
+
+    @property
+    def floor(self) -> Floor:
+        """Whose turn it is there."""
+
+    @property
+    def media(self) -> Player | None:
+        """Where one is heard; None: nowhere yet."""
+
+
+class Rank(IntEnum):
+    """Who is heard before whom, whoever came last."""
+
+    GIVES_WAY = 0
+    WAITS = 1
+    INTERRUPTS = 2
 
 
 class Floor:
@@ -29,18 +54,20 @@ class Floor:
         return self._turns[-1] if self._turns else None
 
     def enter(self, turn: Turn) -> None:
-        """Let a turn begin, above all but those that somebody who gives way cannot interrupt."""
+        """Let a turn begin, above all but those that it cannot interrupt."""
         if turn in self._turns:
             return
         place = len(self._turns)
-        while turn.gives_way and place and not self._turns[place - 1].gives_way:
+        # Of two that wait, the first goes on.
+        least = turn.rank + 1 if turn.rank is not Rank.WAITS else turn.rank
+        while place and self._turns[place - 1].rank >= least:
             place -= 1
         if place == len(self._turns) and self.top is not None:
             self.top.halt()
         below = self._turns[:place]
         self._turns.insert(place, turn)
         for other in below:
-            if not (other.gives_way or turn.brief):
+            if other.rank is Rank.INTERRUPTS and not turn.brief:
                 other.lose()
 
     def leave(self, turn: Turn) -> None:
@@ -54,11 +81,16 @@ class Floor:
 class Turn:
     """A turn on a call's floor. It begins with the first `play`, and anew after `leave`."""
 
-    def __init__(self, call: Call, *, gives_way: bool = False, brief: bool = False) -> None:
-        """`gives_way`, `brief`: see the module."""
+    def __init__(
+        self, call: Hearer, *, gives_way: bool = False, waits: bool = False, brief: bool = False
+    ) -> None:
+        """`gives_way`, `waits`, `brief`: see the module; one of them at the most."""
         self.call = call
         self.gives_way = gives_way
         self.brief = brief
+        self.rank = Rank.INTERRUPTS
+        if gives_way or waits:
+            self.rank = Rank.GIVES_WAY if gives_way else Rank.WAITS
         self.lost = False
         """Whether somebody else took it for good, or the call ended."""
         self._floor = call.floor
@@ -73,23 +105,26 @@ class Turn:
         """
         media = self.call.media
         assert media is not None
-        if self.lost:
-            return 0
-        self._halted = False
-        self._floor.enter(self)
-        while self._floor.top is not self and not self._halted:
-            self._woken.clear()
-            await self._woken.wait()
-        if self._halted:
+        if self.lost or not await self.come():
             return 0
         self._playing = True
         try:
             sent = await media.play(samples)
         finally:
             self._playing = False
-        if sent < samples.size and not self._halted and not (self.gives_way and sent):
+        goes_on = self.rank is not Rank.INTERRUPTS and sent
+        if sent < samples.size and not self._halted and not goes_on:
             self.lose()  # to what plays without a turn; or there is no leg any more
         return sent
+
+    async def come(self) -> bool:
+        """Wait for the turn; False if it was halted before it came."""
+        self._halted = False
+        self._floor.enter(self)
+        while self._floor.top is not self and not self._halted:
+            self._woken.clear()
+            await self._woken.wait()
+        return not self._halted
 
     def halt(self) -> None:
         """Play no more of what is playing, or waits to be."""

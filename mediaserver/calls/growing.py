@@ -22,6 +22,8 @@ class SoFar:
 
     job: RenderJob
     """Its audio as a track: nothing is to be rendered."""
+    sample_rate: int
+    """Hz that its files will have."""
     over: bool
     """Whether this is all of it."""
 
@@ -43,9 +45,10 @@ class Running(Protocol):
 class Growing:
     """A recording that is in no final state, or was not when it was found."""
 
-    def __init__(self, source: Running, data_dir: str) -> None:
+    def __init__(self, source: Running, data_dir: str, sample_rate: int | None) -> None:
         self._source = source
         self._data_dir = data_dir
+        self._sample_rate = sample_rate
 
     async def so_far(self) -> SoFar:
         """Return what there is of it by now; LocalError when the journal could not be written."""
@@ -66,27 +69,34 @@ class Growing:
             stereo=recording.stereo,
             pauses=recording.pauses,
         )
-        return SoFar(job, over=job.end == span.end)
+        return SoFar(job, self._sample_rate or span.rate, over=job.end == span.end)
 
 
 class GrowingRecordings:
     """Finds recordings that have not come to their end."""
 
     def __init__(
-        self, running: Mapping[str, Running], journal_end: Callable[[str], int], data_dir: str
+        self,
+        running: Mapping[str, Running],
+        journal_end: Callable[[str], int],
+        *,
+        data_dir: str,
+        sample_rate: int | None,
     ) -> None:
         """`running` has those of this process, by id.
 
         `journal_end` returns the last position a leg's journal holds; LocalError if there is none.
+        `sample_rate` is in Hz, of the files; None: as the call was.
         """
         self._running = running
         self._journal_end = journal_end
         self._data_dir = data_dir
+        self._sample_rate = sample_rate
 
     async def find(self, recording: Recording) -> Growing | None:
         """Return a recording that the database has in no final state; None if it has no journal."""
         source = self._running.get(recording.id) or await self._in_the_making(recording)
-        return None if source is None else Growing(source, self._data_dir)
+        return None if source is None else Growing(source, self._data_dir, self._sample_rate)
 
     async def _in_the_making(self, recording: Recording) -> Running | None:
         span = recording.span

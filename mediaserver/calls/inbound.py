@@ -50,6 +50,7 @@ class InboundCall(Call):
             # A Call-ID may hold any octets; a database takes text.
             sip_call_id=request.call_id.encode("utf-8", "replace").decode(),
             policy=policy,
+            allow=source.allow,
         )
         self.session = session
         self.request = request
@@ -80,7 +81,7 @@ class InboundCall(Call):
         self._begin()
         try:
             self._open_media()
-            await self._carry_out(self._source)
+            await self._documents.carry_out(self._source)
         except CallOver:
             pass
         except PeerError as error:

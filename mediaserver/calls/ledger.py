@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from ..clock import Clock
+from ..clock import Clock, now_us
 from ..errors import ConflictError, LocalError
 from ..recording.announcement import Announcement, Envelope, announce, announce_ready
 from ..recording.resource import Recording
@@ -66,6 +66,7 @@ class Ledger:
                 recording_id=recording.id,
                 state=recording.state,
                 reason=recording.stop_reason,
+                **({} if recording.failure is None else {"failure": recording.failure}),
             )
         return recording
 
@@ -73,7 +74,7 @@ class Ledger:
         self, recording: Recording, envelope: Envelope
     ) -> tuple[Recording, list[Announcement]]:
         said: list[Announcement | None] = []
-        now = int(self._clock.time() * 1e6)
+        now = now_us(self._clock)
         if recording.status_url is not None and recording.state is not State.RENDERING:
             recording = replace(recording, sequence=recording.sequence + 1)
             said.append(announce(recording, envelope, self.download_url(recording.id), now))

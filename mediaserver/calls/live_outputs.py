@@ -11,15 +11,17 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConflictError, LocalError, PeerError
 from .ending import CallOver
-from .streaming import Stream, StreamOrder, open_stream
+from .streaming import Stream, StreamOrder, audio_of, open_stream
 from .tapping import Tap, TapOrder, open_tap
 
 if TYPE_CHECKING:
     from .call import Call
+    from .live_host import LiveHost, OpenAudio
 
 MAX_OUTPUTS: Final = 8
 """Taps and streams that run on one call at a time."""
@@ -68,9 +70,15 @@ class LiveOutputs:
 
     async def begin_stream(self, call: Call, order: StreamOrder) -> Stream:
         """Begin a stream; raises as `begin_tap`."""
+        return await self.begin_stream_of(call, order, partial(audio_of, call))
+
+    async def begin_stream_of(
+        self, call: LiveHost, order: StreamOrder, open_audio: OpenAudio
+    ) -> Stream:
+        """Begin a stream of audio that is somebody's; raises as `begin_tap`."""
         control_id = self._reserve(Stream, order.control_id)
         try:
-            stream = await open_stream(call, order, control_id)
+            stream = await open_stream(call, order, control_id, open_audio)
         except BaseException:
             del self._running[Stream, control_id]
             raise
@@ -109,11 +117,11 @@ class LiveOutputs:
         output.audio.close()
         return True
 
-    def _run(self, call: Call, output: Tap | Stream) -> None:
+    def _run(self, call: LiveHost, output: Tap | Stream) -> None:
         self._running[type(output), output.control_id] = output
         call.spawn(self._see_through(call, output))
 
-    async def _see_through(self, call: Call, output: Tap | Stream) -> None:
+    async def _see_through(self, call: LiveHost, output: Tap | Stream) -> None:
         """Run an output to its end, whichever way that comes."""
         _announce(call, output, output.running)
         reason = "failed"
@@ -155,7 +163,9 @@ class LiveOutputs:
                 frames_dropped=output.audio.dropped,
             )
 
-    def _why(self, call: Call, output: Tap | Stream, tasks: Sequence[asyncio.Task[None]]) -> str:
+    def _why(
+        self, call: LiveHost, output: Tap | Stream, tasks: Sequence[asyncio.Task[None]]
+    ) -> str:
         """Return why an output is over."""
         if output in self._stopped:
             return "stopped"
@@ -172,7 +182,7 @@ class LiveOutputs:
         return "failed"
 
 
-def _announce(call: Call, output: Tap | Stream, state: str, reason: str | None = None) -> None:
+def _announce(call: LiveHost, output: Tap | Stream, state: str, reason: str | None = None) -> None:
     if output.status_url is None:
         return
     params: dict[str, Any] = {"control_id": output.control_id, "state": state, **output.params}

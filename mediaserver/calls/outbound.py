@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -49,6 +48,7 @@ class OutboundCall(Call):
             to=order.to,
             parent_id=order.parent.id if order.parent is not None else None,
             policy=order.policy,
+            allow=order.parent.allow if order.parent is not None else None,
         )
         self.order = order
         self.early = False
@@ -126,7 +126,7 @@ class OutboundCall(Call):
             if self.order.digits:
                 await dial(self, self.order.digits)
             if self._source is not None:
-                await self._carry_out(self._source, dict(self.order.envs))
+                await self._documents.carry_out(self._source, dict(self.order.envs))
             else:
                 await self._stay()
         except CallOver:
@@ -177,6 +177,7 @@ class OutboundCall(Call):
             from_=str(shown),
             headers=order.headers,
             credentials=order.credentials,
+            session_interval=order.session_interval,
             offer=self._offer,
         )
         try:
@@ -201,14 +202,13 @@ class OutboundCall(Call):
 
     def _invited(self, session: Session) -> None:
         self.session = session
-        self._record = replace(self._record, sip_call_id=session.invite.call_id)
+        self._standing.placed(session.invite.call_id)
         self.exchange.began(self)
 
     async def _stay(self) -> None:
         """Stay until the end, carrying out what documents the call is given meanwhile."""
         await self.unless_over(self.redirected.wait())
-        assert self._next is not None
-        await self._carry_out(self._next, dict(self.order.envs))
+        await self._documents.carry_out(None, dict(self.order.envs))
 
     def _let_go(self) -> None:
         if self._deadline is not None:

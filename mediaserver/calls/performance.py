@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..addresses import Network
 from ..errors import PeerError
 from ..swml.actions import Action, FetchDocument, FileAudio, Finished, Speaker, Speech
 from ..swml.actions import Source as AudioSource
@@ -32,19 +31,15 @@ class Performance:
         call: Call,
         interpreter: Interpreter,
         folder: Path | None,
-        allow: tuple[Network, ...] | None = None,
         status_url: str | None = None,
     ) -> None:
         """`folder` is where the document is: files it names are sought there.
 
-        `allow` is where others may be fetched from, as in `DocumentSource`; `status_url` is told
-        of the document's faults.
+        `status_url` is told of the document's faults.
         """
         self.call = call
         self.deadline: asyncio.TimerHandle | None = None
         """What ends the call after the `max_duration` of its `answer`."""
-        self.allow = allow
-        """Where documents may be fetched from, as in `DocumentSource`."""
         self.status_url = status_url
         """Whoever is told of the document's faults."""
         self._folder = folder
@@ -147,7 +142,7 @@ class Performance:
         request = {
             "call": scope.call, "vars": scope.vars, "envs": scope.envs, "params": action.params,
         }  # fmt: skip
-        load = self.call.services.documents.load(action.url, request, self.allow)
+        load = self.call.services.documents.load(action.url, request, self.call.allow)
         try:
             document = await self.call.unless_over(load)
         except DocumentRefused:

@@ -1,8 +1,9 @@
 """What the server of a stream says to the caller: buffered, and played piece after piece.
 
-Audio comes faster than it is played, or late. It waits for its turn up to a bound: a stream that
-is answered by recorded or synthesised speech may send a whole sentence at once; one that is live
-(`realtime`) keeps no more than a second, and gives up the oldest.
+Audio comes faster than it is played, or late. It waits up to a bound: a stream that is answered by
+recorded or synthesised speech may send a whole sentence at once; one that is live (`realtime`)
+keeps no more than a second, and gives up the oldest. What the call itself plays is heard first
+(`floor`): the stream's audio waits for the end of it, and goes on where it was interrupted.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .ports import MediaLeg
+from .floor import Turn
 
 LONGEST: Final = 120.0
 """Seconds of audio that wait; of what comes beyond, the newest is not taken."""
@@ -33,18 +34,22 @@ MAX_MARKS: Final = 256
 class Playout:
     """Plays to one leg. `played` is told the name of each mark when its turn has come."""
 
-    def __init__(self, leg: MediaLeg, played: Callable[[str], None], *, live: bool) -> None:
+    def __init__(self, turn: Turn, played: Callable[[str], None], *, live: bool) -> None:
+        """`turn` is one that waits, on the floor of a call that has a leg."""
+        assert turn.call.media is not None
         self.dropped = 0
         """Samples that were given up."""
-        self._leg = leg
+        self._turn = turn
+        self._leg = turn.call.media
         self._tell = played
         self._live = live
-        self._most = int((LONGEST_LIVE if live else LONGEST) * leg.rate)
+        self._most = int((LONGEST_LIVE if live else LONGEST) * self._leg.rate)
         self._pieces: deque[NDArray[np.int16] | str] = deque()
         """Audio, and between it the names of marks."""
         self._waiting = 0
         self._more = asyncio.Event()
         self._playing = False
+        self._cleared = False
 
     def add(self, samples: NDArray[np.int16]) -> None:
         """Play samples at 8 kHz after all that waits."""
@@ -72,27 +77,44 @@ class Playout:
         marks = [piece for piece in self._pieces if isinstance(piece, str)]
         self._pieces.clear()
         self._waiting = 0
+        self._cleared = True
         if self._playing:
-            self._leg.stop_playing()
+            self._turn.halt()
         for name in marks:
             self._tell(name)
 
     async def run(self) -> None:
         """Play what comes, until cancelled."""
-        while True:
-            if not self._pieces:
-                self._more.clear()
-                await self._more.wait()
-                await asyncio.sleep(START_WAIT)
-            samples = self._next()
-            if samples.size:
-                self._playing = True
-                try:
-                    await self._leg.play(samples)
-                finally:
-                    self._playing = False
-            while self._pieces and isinstance(self._pieces[0], str):
-                self._tell(str(self._pieces.popleft()))
+        try:
+            while not self._turn.lost:
+                await self._play()
+                while self._pieces and isinstance(self._pieces[0], str):
+                    self._tell(str(self._pieces.popleft()))
+        finally:
+            self._turn.leave()
+        await asyncio.get_running_loop().create_future()  # the leg is gone; its call ends this
+
+    async def _play(self) -> None:
+        """Wait for audio and for the turn; play what is there then."""
+        if not self._pieces:
+            self._turn.leave()
+            self._more.clear()
+            await self._more.wait()
+            await asyncio.sleep(START_WAIT)
+        if self._pieces and not isinstance(self._pieces[0], str):
+            await self._turn.come()
+        samples = self._next()
+        if not samples.size:
+            return
+        self._playing, self._cleared = True, False
+        try:
+            sent = await self._turn.play(samples)
+        finally:
+            self._playing = False
+        if sent < samples.size and not self._cleared:
+            self._pieces.appendleft(samples[sent:])
+            self._waiting += samples.size - sent
+            self._give_up_oldest()
 
     def _next(self) -> NDArray[np.int16]:
         """Take what can be played in one piece: up to a mark, in whole packets if more follows.

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import structlog
 
-from ..clock import Clock
+from ..clock import Clock, now_us
 from ..errors import LocalError
 from ..recording import explanation
 from ..recording.announcement import Envelope
+from ..recording.failure import Failure, RecordingFailed, failure_of
 from ..recording.recorder import Stop, StopRules
 from ..recording.rendering import Rendered, RendererFull, RenderJob, Target
 from ..recording.resource import (
@@ -25,7 +26,7 @@ from ..recording.resource import (
     Recording,
     Source,
 )
-from ..recording.states import ErrorCode, State, StopReason
+from ..recording.states import State, StopReason
 from .backlog import Backlog
 from .capture import Capture
 from .figures import leg_figures
@@ -101,24 +102,24 @@ class Studio:
             self.backlog.leave(recording, envelope)
             return recording
         except Exception as error:
-            if limit.expired():
-                late = LocalError(f"not rendered within {self.render_timeout:g} s")
-                return await self.fail(recording, late, envelope, ErrorCode.TIMEOUT)
-            return await self.fail(recording, error, envelope)
+            late = f"not rendered within {self.render_timeout:g} s"
+            why = RecordingFailed(late, Failure.RENDER_TIMEOUT) if limit.expired() else error
+            return await self.fail(recording, why, envelope)
         return await self.ledger.change(_finished(recording, rendered), envelope)
 
-    async def fail(
-        self,
-        recording: Recording,
-        error: Exception,
-        envelope: Envelope,
-        code: ErrorCode = ErrorCode.INTERNAL_ERROR,
-    ) -> Recording:
+    async def fail(self, recording: Recording, error: Exception, envelope: Envelope) -> Recording:
         """Announce an error; one that nobody thought of goes to the log with its traceback."""
         expected = isinstance(error, LocalError)
         why = str(error) if expected else f"internal error: {type(error).__name__}"
-        log.error("recording failed", recording_id=recording.id, error=why, exc_info=not expected)
-        failed = recording.become(State.ERROR, error_code=code, error_message=why)
+        failure = failure_of(error)
+        log.error(
+            "recording failed",
+            recording_id=recording.id,
+            failure=failure,
+            error=why,
+            exc_info=not expected,
+        )
+        failed = recording.become(State.ERROR, failure=failure, error_message=why)
         return await self.ledger.change(failed, envelope)
 
     def _job(self, recording: Recording) -> RenderJob:
@@ -259,7 +260,7 @@ class ActiveRecording:
             self._events.put_nowait(stopped.result())
 
     def _make(self, order: RecordingOrder, call_id: str) -> Recording:
-        now = int(self._studio.clock.time() * 1e6)
+        now = now_us(self._studio.clock)
         return Recording(
             id=str(uuid.uuid4()),
             project_id=self._envelope.project_id,

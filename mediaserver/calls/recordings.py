@@ -18,6 +18,9 @@ from .recording import ActiveRecording, RecordingOrder, Studio
 MAX_RECORDINGS: Final = 16
 """Recordings that run on one call at a time."""
 
+FILES_WAIT: Final = 3.0
+"""Seconds that a script which has recorded waits for the files, before it goes on without them."""
+
 log = structlog.get_logger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
@@ -26,7 +29,19 @@ Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 class CallRecordings:
     """Begins recordings on a call and knows them by their control ids."""
 
-    def __init__(self, studio: Studio, envelope: Envelope, call_id: str, ending: Ending) -> None:
+    def __init__(
+        self,
+        studio: Studio,
+        envelope: Envelope,
+        call_id: str,
+        ending: Ending,
+        capture: Callable[[], Capture | None],
+        spawn: Spawn,
+    ) -> None:
+        """`capture` returns that of the call, None while it has none; `spawn` runs work to its end,
+        beside the call."""
+        self._capture = capture
+        self._spawn = spawn
         self._studio = studio
         self._envelope = envelope
         self._call_id = call_id
@@ -52,35 +67,47 @@ class CallRecordings:
         """What of the leg's journal is being recorded, or was and is not written down yet."""
         return [active.recording.span for active in self._unsettled]
 
-    def begin(
-        self, capture: Capture, order: RecordingOrder, spawn: Spawn
-    ) -> tuple[ActiveRecording, asyncio.Task[Recording]]:
-        """Begin a recording now; return it, and the task that sees it through, from `spawn`.
+    async def record(self, order: RecordingOrder) -> Recording:
+        """Record in the foreground; return the recording once its files are made.
+
+        The caller waits for that, so no longer than `FILES_WAIT`: then it is still RENDERING.
+        """
+        active, task = self._begin(order)
+        try:
+            await self._ending.unless_over(active.ended())
+        except asyncio.CancelledError:  # another document takes the call
+            active.stop()
+            raise
+        await self._ending.unless_over(asyncio.wait({task}, timeout=FILES_WAIT))
+        return task.result() if task.done() else active.recording
+
+    def record_along(self, order: RecordingOrder) -> ActiveRecording:
+        """Record in the background, until a rule, a command or the end of the call.
 
         CallOver when the call is; ConflictError when a recording of its control id runs already,
         or too many do.
         """
-        if self._ending.done():
+        active, _ = self._begin(order)
+        return active
+
+    def _begin(self, order: RecordingOrder) -> tuple[ActiveRecording, asyncio.Task[Recording]]:
+        """Begin a recording now; return it, and the task that sees it through."""
+        capture = self._capture()
+        if capture is None or self._ending.done():
             raise CallOver
         self.check_room(order.control_id)
         self.begun += 1
         active = ActiveRecording(self._studio, capture, order, self._envelope, self._call_id)
         control_id = active.recording.control_id
         self.running[control_id] = active
-        task = spawn(active.see_through())
+        task = self._spawn(active.see_through())
         active.when_over(lambda: self.running.pop(control_id, None))
         self._unsettled.add(active)
         task.add_done_callback(lambda _: self._unsettled.discard(active))
         return active, task
 
-    def cue(
-        self,
-        tone: Callable[[], Awaitable[None]],
-        capture: Capture,
-        order: RecordingOrder,
-        spawn: Spawn,
-    ) -> None:
-        """Play a tone and then begin; the order's control id is taken from now on.
+    def record_after(self, tone: Callable[[], Awaitable[None]], order: RecordingOrder) -> None:
+        """Play a tone and then `record_along`; the order's control id is taken from now on.
 
         `tone` returns when it has been heard. Should the call end meanwhile, which raises CallOver,
         nothing is recorded.
@@ -95,7 +122,7 @@ class CallRecordings:
                     await tone()
                 finally:
                     del self.cued[control_id]
-                return self.begin(capture, order, spawn)[0]
+                return self.record_along(order)
             except CallOver:
                 return None
             except LocalError as error:
@@ -107,7 +134,7 @@ class CallRecordings:
                 )
                 return None
 
-        self.cued[control_id] = spawn(play_and_begin())
+        self.cued[control_id] = self._spawn(play_and_begin())
 
     async def cue_over(self, control_id: str) -> ActiveRecording | None:
         """Wait for the tone before a recording, if one is playing; return what began then."""

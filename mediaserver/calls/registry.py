@@ -25,6 +25,7 @@ from ..sip.events import (
     Refused,
     ReinviteAcknowledged,
     Reinvited,
+    TargetRefused,
 )
 from ..sip.uri import SipUri
 from .admission import RETRY_AFTER, Admission
@@ -117,6 +118,9 @@ class Registry:
         if isinstance(event, Invited):
             self._invited(event)
             return
+        if isinstance(event, TargetRefused):
+            _tell_refused(event)
+            return
         call = self._sessions.get(event.session.id)
         if call is None:
             if isinstance(event, Reinvited):
@@ -202,6 +206,17 @@ class Registry:
             self._empty.set()
         if not task.cancelled() and task.exception() is not None:
             log.error("call task failed", exc_info=task.exception())
+
+
+def _tell_refused(event: TargetRefused) -> None:
+    log.warning(
+        "the peer's Contact or Record-Route leads inside and is not followed; "
+        "outbound.allow could allow it",
+        sip_call_id=event.session.invite.call_id,
+        address=event.target.remote[0],
+        port=event.target.remote[1],
+        sent_to=event.spoken.remote[0],
+    )
 
 
 def _pass_on(call: Call, event: Event) -> None:

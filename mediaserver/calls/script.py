@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..addresses import Network
 from ..swml.document import Document
 from ..swml.errors import ScriptError
 from ..swml.interpreter import Interpreter
@@ -30,10 +30,7 @@ async def run_script(call: Call, source: Source, envs: Mapping[str, Any]) -> Non
             _report(call, fault.error, listener.union(fault.status_urls))
         engine = call.services.scripts.engine
         interpreter = Interpreter(found.document, call=call.description, envs=envs, engine=engine)
-        performance = Performance(
-            call, interpreter, found.folder, _allowed(source), source.status_url
-        )
-        await performance.run()
+        await Performance(call, interpreter, found.folder, source.status_url).run()
     except NoDocument as missing:
         for fault in missing.faults:
             _report(call, fault.error, listener.union(fault.status_urls))
@@ -50,12 +47,10 @@ async def _find(call: Call, source: Source, envs: Mapping[str, Any]) -> Found:
     if isinstance(source.document, Document):
         return Found(source.document, None)
     request = {"call": call.description, "vars": {}, "envs": dict(envs), "params": {}}
-    return await call.unless_over(call.services.documents.fetch(source.document, request))
-
-
-def _allowed(source: Source) -> tuple[Network, ...] | None:
     document = source.document
-    return None if isinstance(document, Document) else document.allow
+    if document.allow is None:
+        document = replace(document, allow=call.allow)
+    return await call.unless_over(call.services.documents.fetch(document, request))
 
 
 def _report(call: Call, error: ScriptError, urls: set[str], *, harmless: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..addresses import Network
 from ..swml.document import Document
 from .document_source import DocumentSource
 
@@ -14,3 +15,9 @@ class Source:
 
     document: DocumentSource | Document
     status_url: str | None = None
+
+    @property
+    def allow(self) -> tuple[Network, ...] | None:
+        """Where its route lets documents be fetched from, as in `DocumentSource`."""
+        document = self.document
+        return None if isinstance(document, Document) else document.allow

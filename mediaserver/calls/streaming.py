@@ -18,8 +18,9 @@ from ..audio.live_codec import Decoder, Encoder, LiveCodec
 from ..errors import PeerError
 from ..recording.resource import Direction
 from .ending import CallOver
+from .floor import Turn
 from .playout import Playout
-from .ports import LiveAudio, MediaLeg, WebSocket
+from .ports import LiveAudio, WebSocket
 from .stream_messages import (
     INBOUND,
     OUTBOUND,
@@ -33,9 +34,13 @@ from .tapping import connect_socket
 
 if TYPE_CHECKING:
     from .call import Call
+    from .live_host import LiveHost, OpenAudio
 
 MAX_PARAMETERS: Final = 8 * 1024
 """Octets of a stream's custom parameters, as JSON."""
+
+PIECE: Final = 8 * 1024
+"""Octets of audio that are decoded at once."""
 
 MAX_WAITING: Final = 256
 """Messages between two frames; of more the oldest are dropped."""
@@ -89,10 +94,13 @@ class Stream:
         codec: LiveCodec,
         audio: LiveAudio,
         socket: WebSocket,
-        leg: MediaLeg,
+        turn: Turn,
         owner: Mapping[str, str],
     ) -> None:
-        """`owner` are the `project_id` and the `call_id` that are named to the server."""
+        """`turn` is where its server is heard, if it may speak.
+
+        `owner` are the `project_id` and the `call_id` that are named to the server.
+        """
         self.control_id = control_id
         self.id = str(uuid.uuid4())
         self.status_url = order.status_url
@@ -101,7 +109,7 @@ class Stream:
         self.over = asyncio.Event()
         """Set once it has ended."""
         self.playout = (
-            Playout(leg, self._mark, live=order.realtime) if order.bidirectional else None
+            Playout(turn, self._mark, live=order.realtime) if order.bidirectional else None
         )
         self._order = order
         self._socket = socket
@@ -160,7 +168,9 @@ class Stream:
                 continue
             match message:
                 case Media(payload):
-                    self.playout.add(self._decoder.decode(payload))
+                    for at in range(0, len(payload), PIECE):
+                        await asyncio.sleep(0)  # and however long one is
+                        self.playout.add(self._decoder.decode(payload[at : at + PIECE]))
                 case Mark(name):
                     self.playout.mark(name)
                 case Clear():
@@ -180,10 +190,10 @@ class Stream:
         self._waiting.append(self._messages.mark(name))
 
 
-async def open_stream(call: Call, order: StreamOrder, control_id: str) -> Stream:
-    """Return a stream of a call that is about to run; PeerError when it cannot be."""
-    if call.media is None:
-        raise CallOver
+async def open_stream(
+    host: LiveHost, order: StreamOrder, control_id: str, open_audio: OpenAudio
+) -> Stream:
+    """Return a stream that is about to run; PeerError when it cannot be."""
     if order.track not in TRACKS:
         raise PeerError(400, f"track: one of {', '.join(TRACKS)}")
     if len(json.dumps(dict(order.custom_parameters))) > MAX_PARAMETERS:
@@ -192,17 +202,29 @@ async def open_stream(call: Call, order: StreamOrder, control_id: str) -> Stream
         codec = LiveCodec.parse(order.codec or "PCMU")
     except ValueError as error:
         raise PeerError(400, f"codec: {error}") from None
+    await host.unless_over(asyncio.to_thread(codec.load))
     token = order.authorization_bearer_token
     if token is not None and not (token.isascii() and token.isprintable()):
         raise PeerError(400, "authorization_bearer_token: not fit for a header")
     socket = await connect_socket(
-        call,
+        host,
         order.url,
         control_id,
         headers={} if token is None else {"Authorization": f"Bearer {token}"},
         secure=True,
     )
     direction = _DIRECTIONS[TRACKS[order.track]]
-    audio = call.media.tap(direction, codec.ptime, apart=True)
-    owner = {"project_id": call.envelope.project_id, "call_id": call.id}
-    return Stream(order, control_id, codec, audio, socket, call.media, owner)
+    try:
+        audio, turn = open_audio(direction, codec.ptime)
+    except BaseException:
+        await socket.close()  # it came together with the end
+        raise
+    owner = {"project_id": host.envelope.project_id, "call_id": host.id}
+    return Stream(order, control_id, codec, audio, socket, turn, owner)
+
+
+def audio_of(call: Call, direction: Direction, ptime: int) -> tuple[LiveAudio, Turn]:
+    """Return the audio of a call, see `OpenAudio`."""
+    if call.media is None:
+        raise CallOver
+    return call.media.tap(direction, ptime, apart=True), Turn(call, waits=True)

@@ -24,6 +24,7 @@ from .ports import LiveAudio, RtpOutput, WebSocket
 
 if TYPE_CHECKING:
     from .call import Call
+    from .live_host import LiveHost
 
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds a WebSocket may take to be there; the document waits."""
@@ -183,7 +184,7 @@ async def open_tap(call: Call, order: TapOrder, control_id: str) -> Tap:
 
 
 async def connect_socket(
-    call: Call,
+    call: LiveHost,
     url: str,
     control_id: str,
     *,

@@ -38,7 +38,7 @@ async def wait_for_start(call: Call, url: str | None) -> None:
 
 async def _load(call: Call, url: str) -> Document:
     request = {"call": call.description, "vars": {}, "envs": {}, "params": {}}
-    return await call.unless_over(call.services.documents.load(url, request))
+    return await call.unless_over(call.services.documents.load(url, request, call.allow))
 
 
 async def _play_document(call: Call, document: Document) -> None:

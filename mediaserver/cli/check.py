@@ -13,6 +13,8 @@ from ..config import Config, load
 from ..errors import ConfigError
 from ..swml.document import load as load_document
 from ..swml.errors import ScriptError
+from ..swml.tree import read_tree
+from .sounds import missing_sounds
 
 
 def check_config(
@@ -23,7 +25,7 @@ def check_config(
 ) -> None:
     """Check a configuration and the documents its routes name, and say what it amounts to."""
     settings = load(config, os.environ)
-    _check_documents(settings)
+    silent = _check_documents(settings)
     print(f"{config or 'The defaults'}: all right.")
     print(f"  SIP on {', '.join(str(listen) for listen in settings.sip.listen)}")
     print(f"  RTP on {settings.rtp.ports}, announced as {settings.media_address}")
@@ -37,13 +39,24 @@ def check_config(
         print("  no routes: every call will be answered 404")
     if not settings.api_keys:
         print("  no api_keys: the REST API will refuse everybody")
+    if "signing_key" not in settings.model_fields_set:
+        print("  no signing_key: one is made at each start, with which nobody can verify callbacks")
+    for note in silent:
+        print(f"  {note}")
 
 
-def _check_documents(settings: Config) -> None:
+def _check_documents(settings: Config) -> list[str]:
+    """Check the scripts; return what they play that is not there."""
     problems: list[tuple[str, str]] = []
+    silent: list[str] = []
     for key, path in _documents(settings):
         try:
-            load_document(path.read_bytes(), allow_files=True)
+            text = path.read_bytes()
+            load_document(text, allow_files=True)
+            silent += (
+                f"{key}: {where}: there is no {sound}, and it will be left out"
+                for where, sound in missing_sounds(read_tree(text), path.parent)
+            )
         except OSError as error:
             problems.append((key, f"{path}: {error.strerror}"))
         except ScriptError as error:
@@ -51,6 +64,7 @@ def _check_documents(settings: Config) -> None:
     if problems:
         (key, problem), *rest = problems
         raise ConfigError(key, "\n".join([problem, *(f"{k}: {p}" for k, p in rest)]))
+    return silent
 
 
 def _documents(settings: Config) -> Iterator[tuple[str, Path]]:

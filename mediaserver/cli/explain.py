@@ -23,10 +23,14 @@ _REASONS: Final = {
 }
 
 
-def explain(name: str, state: str, account: Mapping[str, Any]) -> RenderableType:
-    """Return what is to be printed of a recording, given `Recording.account`."""
+def explain(
+    name: str, state: str, account: Mapping[str, Any], failure: Mapping[str, str] | None = None
+) -> RenderableType:
+    """Return what is to be printed of a recording, given its account and why it failed if so."""
     trace = account.get("trace", {})
     parts: list[RenderableType] = [Text(f"{name}  {state}")]
+    if failure is not None:
+        parts.append(Text(f"failed: {failure['message']} ({failure['reason']})"))
     if "stop_reason" in trace:
         parts.append(Text(f"stopped at {_seconds(trace['position_ms'])}: {_reason(trace)}"))
     spoken = trace.get("last_speech_end_ms")

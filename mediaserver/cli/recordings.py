@@ -50,7 +50,10 @@ class Api:
         if key is None and settings.api_keys:
             key = settings.api_keys[0].key.get_secret_value()
         if key is None:
-            raise LocalError("no API key: give --key KEY, or --config FILE with api_keys in it")
+            raise LocalError(
+                "no API key: give --key KEY, --config FILE with api_keys in it, "
+                "or MEDIASERVER_API_KEYS in the environment"
+            )
         base = (server or settings.http.base_url).rstrip("/")
         if not base.startswith(("http://", "https://")):
             raise UsageFault(f"--server: {base} is no URL such as http://127.0.0.1:8080")
@@ -143,13 +146,15 @@ def explain_recording(
 ) -> None:
     """Say why a recording stopped, and where every millisecond of it came from."""
     found = asyncio.run(_show(Api.of(config, server, key), recording))
-    account = found.get("x-mediaserver", {}).get("account")
-    if account is None:
+    known = found.get("x-mediaserver", {})
+    account, failure = known.get("account"), known.get("failure")
+    if account is None and failure is None:
         raise LocalError(f"nothing was noted of {found['name']}")
     if as_json:
-        print(json.dumps(account, indent=2))
+        print(json.dumps((account or {}) | ({"failure": failure} if failure else {}), indent=2))
     else:
-        Console().print(explain(found["name"].rpartition("/")[2], found["state"], account))
+        name = found["name"].rpartition("/")[2]
+        Console().print(explain(name, found["state"], account or {}, failure))
 
 
 @app.command()

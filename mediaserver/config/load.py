@@ -177,13 +177,19 @@ def _missing_scripts(config: Config) -> Iterator[Problem]:
         if not route.is_url and not Path(route.swml).is_file():
             yield (
                 f"routes[{index}].swml",
-                "must be a file that exists or an http(s) URL; there is no such file",
+                f"must be a file that exists or an http(s) URL; {_absent(route.swml)}",
             )
         if route.apology is not None and not route.apology.is_file():
             yield (
                 f"routes[{index}].on_failure",
-                f"must be {', '.join(REFUSALS)} or a file that exists; there is no such file",
+                f"must be {', '.join(REFUSALS)} or a file that exists; "
+                f"{_absent(str(route.apology))}",
             )
+
+
+def _absent(path: str) -> str:
+    # What was meant to be a URL may hold a password.
+    return "there is no such file" if ":/" in path else f"there is no {path}"
 
 
 _PROBLEMS: Final[Mapping[str, str]] = {

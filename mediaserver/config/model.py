@@ -19,7 +19,16 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from .routes import Route
-from .section import AsList, LongSeconds, Networks, Seconds, SecondsOrNever, Secret, Section
+from .section import (
+    AsList,
+    LongSeconds,
+    LongSecondsOrNever,
+    Networks,
+    Seconds,
+    SecondsOrNever,
+    Secret,
+    Section,
+)
 from .trunks import Trunk
 from .values import (
     HostPort,
@@ -161,6 +170,13 @@ class RecordingDefaults(Section):
     """Seconds after its end at which a recording is erased; None: never."""
 
 
+class KeptCalls(Section):
+    """What holds for calls that are over."""
+
+    retention: LongSecondsOrNever = 90 * 86_400.0
+    """Seconds after its end at which a call without recordings is forgotten; 0: never."""
+
+
 class Speech(Section):
     """How texts are read out."""
 
@@ -198,6 +214,7 @@ class Config(BaseSettings):
     trunks: Annotated[tuple[Trunk, ...], AsList] = ()
     log: Log = Log()
     limits: Limits = Limits()
+    calls: KeptCalls = KeptCalls()
     recording: RecordingDefaults = RecordingDefaults()
     speech: Speech = Speech()
     callbacks: Callbacks = Callbacks()

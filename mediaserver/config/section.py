@@ -18,6 +18,9 @@ SecondsOrNever = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 LongSeconds = Annotated[float, Field(gt=0, le=3_155_760_000, allow_inf_nan=False)]
 """A duration in seconds, at most a hundred years."""
 
+LongSecondsOrNever = Annotated[float, Field(ge=0, le=3_155_760_000, allow_inf_nan=False)]
+"""The same, where 0 means: for ever."""
+
 
 def _listed(value: Any) -> Any:
     """Let a list be one text, as the environment has it: `a, b` or YAML's own `[a, b]`."""

@@ -25,6 +25,7 @@ from ..rtp.sender import CATCH_UP
 from .leg import RtpLeg
 from .mix_line import MixLine
 from .mix_tapes import FRAMES, MixTapes
+from .mix_voice import MixVoice
 from .transmit import Outgoing
 
 if TYPE_CHECKING:
@@ -47,11 +48,13 @@ class RtpMix:
         self.on_hold: Callable[[MediaLeg, bool], None] | None = None
         self.whole: MixLine | None = None
         """The line of all that is heard in it, if somebody asked for it."""
+        self.voices: list[MixVoice] = []
+        """Those in it who have no leg."""
         self._mixes = mixes
         self._closed = False
 
     def add(self, leg: MediaLeg, *, muted: bool = False) -> None:
-        """Let a leg's party hear and be heard from now on; a leg joined to another parts first."""
+        """See `calls.ports.Mix.add`."""
         assert not self._closed, "a mix that was closed takes no members"
         self._mixes.add(self, _own(leg), muted=muted)
 
@@ -59,11 +62,6 @@ class RtpMix:
         """Take a leg out; nothing if it is no member. Closing a leg does that too."""
         if self._mixes.is_member(self, leg):
             self._mixes.remove(_own(leg))
-
-    def mute(self, leg: MediaLeg, *, muted: bool) -> None:
-        """Let a member be heard by nobody, or again; it hears as before."""
-        if self._mixes.is_member(self, leg):
-            self._mixes.mixer.mute(_own(leg).slot, muted=muted)
 
     def coach(self, leg: MediaLeg, other: MediaLeg | None) -> None:
         """Let a member be heard by one other member alone; None: by all."""
@@ -83,8 +81,18 @@ class RtpMix:
             self.whole = self._mixes.new_line()
         return self.whole
 
+    def voice(self, ptime: int) -> MixVoice:
+        """See `calls.ports.Mix.voice`; in a mix that is closed nothing is heard."""
+        voice = MixVoice(self._mixes.rate, ptime)
+        self.voices.append(voice)
+        if self._closed:
+            voice.end()
+        return voice
+
     def close(self) -> None:
         """Remove every member; the line ends."""
+        for voice in self.voices:
+            voice.end()
         if not self._closed:
             self._mixes.close(self)
             self._closed = True
@@ -184,6 +192,11 @@ class Mixes:
         """Write nothing more of a leg."""
         self._tapes.keep_no_more(leg.slot)
 
+    @property
+    def rate(self) -> int:
+        """Hz."""
+        return self._engine.lines.rate
+
     def new_line(self) -> MixLine:
         """Return a line that begins with the next frame."""
         return MixLine(self._number, self._engine.lines.rate)
@@ -211,11 +224,14 @@ class Mixes:
         """Make the next frame, and send it."""
         members = self.mixer.members
         attends = self._engine.audible[members]
+        self._let_speak()
         frame = self.mixer.next(attends)
         for mix, whole in zip(frame.mix.tolist(), frame.whole, strict=True):
             line = self._mixes[mix].whole
             if line is not None:
                 line.hear(self._number, whole)
+            for voice in self._mixes[mix].voices:
+                voice.hear(whole)
         due = self._epoch + self._number * PERIOD
         free = attends & self._engine.senders.free(members, due)
         free &= ~np.isin(members, self._engine.dialing) if self._engine.dialing else True
@@ -228,6 +244,14 @@ class Mixes:
             self._attends[members] = attends
             for slot in members[changed].tolist():
                 self._tell(slot)
+
+    def _let_speak(self) -> None:
+        """Add what those without a leg say; where nobody listens, it waits."""
+        for mix in self._mixes.values():
+            if mix.voices and any(self.mixer.mix_of(slot) == mix.number for slot in self._legs):
+                for voice in mix.voices:
+                    if (said := voice.speak()).size:
+                        self.mixer.play(mix.number, said)
 
     def _send(
         self, slot: NDArray[np.int64], heard: NDArray[np.int16], due: float, now: float

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..rtp.keys import Key
 from ..rtp.packet import PacketBatch, PacketFields, parse_batch
 from ..rtp.relay import NOWHERE
-from ..rtp.timeline import Key
 from .sweep import ROUND, SocketSet, Sweeper
 from .transmit import Outgoing
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-import secrets
 import uuid
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -14,32 +12,21 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from ..audio.g711 import (
-    ALAW_DECODE,
-    ALAW_TO_ULAW,
-    ULAW_DECODE,
-    ULAW_TO_ALAW,
-)
+from ..audio.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW
 from ..audio.tones import dial_tones
 from ..calls.ports import FarEnd, JournalFile, LegListener, LegStatistics
 from ..recording.resource import Direction as Side
 from ..rtp.dialer import Dialer
-from ..rtp.rtcp import Reception, Reporter, Sending
 from ..rtp.timeline import Kind
 from ..sdp.negotiation import AudioSession, Direction
+from .player import Player
 from .ports import PortPair
+from .reports import Reports
 from .taps import Tap
 
 if TYPE_CHECKING:
     from .media import MediaEngine
 
-
-LONG: Final = 1 << 20
-"""Samples from which a prompt is encoded beside the event loop: two minutes take 10 ms."""
-
-_RANDOM = random.Random(secrets.randbits(64))  # noqa: S311 - spreads reports, hides nothing
-
-_NOTHING: Final[NDArray[np.uint8]] = np.zeros(0, np.uint8)
 
 _TABLES: Final = MappingProxyType({Kind.ULAW: ULAW_TO_ALAW, Kind.ALAW: ALAW_TO_ULAW})
 """What turns a law into the other one, octet by octet."""
@@ -59,27 +46,17 @@ class RtpLeg:
         self.rate = engine.lines.rate
         self.slot = slot
         self.pair = pair
-        self.reporter = Reporter(
-            int(engine.senders.ssrc[slot]), cname, self.rate, lambda: _RANDOM.uniform(0.5, 1.5)
-        )
+        self.reports = Reports(engine, slot, pair, cname)
         self.listener: LegListener | None = None
         self._engine = engine
         self._dialer = Dialer(lambda at: engine.senders.timestamp(slot, at))
         self._session: AudioSession | None = None
         self._kinds: dict[int, Kind] = {}
         self._event_rates: dict[int, int] = {}
-        self._report_target: tuple[str, int] | None = None
-        self._law = Kind.ULAW
-        self._samples: NDArray[np.int16] = np.zeros(0, np.int16)
-        self._payload = _NOTHING
-        self._done: asyncio.Future[int] | None = None
-        self._wanted = 0
+        self._player = Player(engine, slot)
         self._closed = False
         self._failed = False
-        self._reported_at: float | None = None
         self._keys = asyncio.Lock()
-        engine.tapes.speak(slot, self._law)
-        engine.report_at[slot] = self.reporter.begin(engine.clock.monotonic())
 
     @property
     def address(self) -> tuple[str, int]:
@@ -92,7 +69,7 @@ class RtpLeg:
         if self._closed:
             return None
         heard = self._engine.lines.heard_at(self.slot)
-        reported = self._reported_at
+        reported = self.reports.heard_at
         return heard if reported is None else max(reported, heard or 0.0)
 
     @property
@@ -124,7 +101,7 @@ class RtpLeg:
         self._engine.lines.expect(self.slot, self._kinds, self._event_rates)
         self._engine.lines.spans.hold(self.slot, held=session.held, position=self.now())
         self._engine.sources.open(self.slot, session.remote_rtp, signalling_host, now)
-        self._report_target = session.remote_rtcp
+        self.reports.connect(session)
         self._engine.endpoints.set(self.slot, session.remote_rtp)
         self._engine.audible[self.slot] = session.direction in {
             Direction.SENDRECV, Direction.SENDONLY,
@@ -133,10 +110,7 @@ class RtpLeg:
         senders.kind[self.slot] = session.send_payload_type
         senders.frame[self.slot] = self.rate * session.ptime // 1000
         law = Kind.ALAW if session.send_codec.name == "PCMA" else Kind.ULAW
-        if law is not self._law:
-            self._engine.tapes.speak(self.slot, law)
-            self._law = law
-            self._load(self._engine.encodings.make(self._samples, law))
+        self._player.speak(law)
         self._engine.joins.renew(self)
         self._engine.attend(self.slot)
         self._engine.mixes.follow(self)
@@ -209,7 +183,7 @@ class RtpLeg:
         for number, kind in self._kinds.items():
             if kind in _TABLES:
                 kinds[number] = there.send_payload_type
-                tables[number] = None if kind is other._law else _TABLES[kind]
+                tables[number] = None if kind is other._player.law else _TABLES[kind]
             elif kind is Kind.EVENT and there.send_events is not None:
                 sent, rate = there.send_events
                 if rate == self._event_rates.get(number):
@@ -219,9 +193,8 @@ class RtpLeg:
         return kinds, tables
 
     def played(self, start: int, end: int) -> NDArray[np.int16]:
-        """Return what the far end hears of what is playing, from one sample of it to another."""
-        table = ALAW_DECODE if self._law is Kind.ALAW else ULAW_DECODE
-        return table.take(self._payload[start:end])
+        """See `Player.played`."""
+        return self._player.played(start, end)
 
     async def play(self, samples: NDArray[np.int16]) -> int:
         """Send samples at the leg's rate; return how many were sent.
@@ -230,41 +203,15 @@ class RtpLeg:
         not listen (hold, no address yet) time passes all the same. A leg that was closed has
         nothing left to say.
         """
-        self._wanted += 1
-        wanted = self._wanted
-        encodings, law = self._engine.encodings, self._law
-        if samples.size > LONG and encodings.known(samples, law) is None:
-            await asyncio.to_thread(encodings.make, samples, law)
-            if self._wanted != wanted:
-                return 0
-        if self._closed or not samples.size:
-            self.stop_playing()
-            return 0
-        self._end_playing()
-        self._samples = samples
-        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._done = done
-        payload = encodings.make(samples, self._law)
-        self._load(payload)
-        self._engine.senders.play(self.slot, payload.size, self._engine.clock.monotonic())
-        self._engine.begin_playing(self)
-        try:
-            return await done
-        finally:
-            if self._done is done:
-                self.stop_playing()
+        return await self._player.play(self, samples)
 
     def stop_playing(self) -> None:
         """Send no more of what is playing."""
-        self._wanted += 1
-        self._end_playing()
-        if not self._closed:
-            self._engine.senders.stop(self.slot)
-            self._engine.end_playing(self)
+        self._player.stop(self)
 
     def finish_playing(self) -> None:
         """Tell whoever plays that the last frame was sent. Called by the engine."""
-        self._end_playing()
+        self._player.finish()
 
     def tap(self, direction: Side, ptime: int, *, apart: bool = False) -> Tap:
         """See `calls.ports.MediaLeg.tap`; of a leg that was closed there is nothing."""
@@ -279,8 +226,7 @@ class RtpLeg:
             return
         if self._session.send_events is None:
             async with self._keys:
-                while self._done is not None and not self._done.done():
-                    await asyncio.wait([self._done])
+                await self._player.wait()
                 await self.play(dial_tones(digits, _KEY, _KEY_GAP, self.rate))
             return
         kind, clock_rate = self._session.send_events
@@ -320,28 +266,17 @@ class RtpLeg:
             self._note_fault()
 
     def hear_report(self, data: bytes) -> None:
-        """Take an RTCP packet that came from where this leg's media comes from."""
-        clock = self._engine.clock
-        now = self._reported_at = clock.monotonic()
-        self.reporter.receive(data, now, clock.time())
+        """See `Reports.hear`."""
+        self.reports.hear(data)
 
     def send_report(self, now: float) -> None:
-        """Send the RTCP report that is due."""
-        wall = self._engine.clock.time()
-        senders, slot = self._engine.senders, self.slot
-        sending = None
-        if senders.packets[slot] and now - senders.last_sent[slot] < 10.0:
-            sending = Sending(
-                senders.timestamp(slot, now), int(senders.packets[slot]), int(senders.octets[slot])
-            )
-        report = self.reporter.report(now, wall, self._reception(), sending)
-        self._engine.report_at[slot] = self.reporter.next_at
-        self._send_rtcp(report)
+        """See `Reports.send`."""
+        self.reports.send(now)
 
     def statistics(self) -> LegStatistics:
         """Return the counts so far."""
         counts, slot = self._engine.lines.counts, self.slot
-        peer = self.reporter.peer
+        peer = self.reports.reporter.peer
         return LegStatistics(
             packets_received=int(counts.packets[slot]),
             packets_lost=counts.lost(slot),
@@ -360,49 +295,11 @@ class RtpLeg:
             return
         self._closed = True
         try:
-            if self._engine.senders.packets[self.slot]:
-                self._send_rtcp(self.reporter.goodbye())
+            self.reports.say_goodbye()
         finally:
-            self._end_playing()
+            self._player.close()
             self.listener = None
             self._engine.release(self)
-
-    def _load(self, payload: NDArray[np.uint8]) -> None:
-        """Make `payload` what is played; it stays in memory as long as it is."""
-        self._payload = payload
-        self._engine.bodies[self.slot] = payload.ctypes.data
-
-    def _end_playing(self) -> None:
-        if not self._closed:
-            self._engine.tapes.end_run(self.slot)
-        self._samples = np.zeros(0, np.int16)
-        if self._done is not None and not self._done.done():
-            self._done.set_result(self._engine.senders.sent(self.slot))
-        self._done = None
-
-    def _reception(self) -> Reception | None:
-        lines, slot = self._engine.lines, self.slot
-        ssrc = lines.ssrc(slot)
-        if ssrc is None:
-            return None
-        return Reception(
-            ssrc=ssrc,
-            top=int(lines.counts.top[slot]),
-            base=int(lines.counts.base[slot]),
-            received=int(lines.counts.received[slot]),
-            jitter=float(lines.counts.jitter[slot]),
-        )
-
-    def _send_rtcp(self, packet: bytes) -> None:
-        if self._session is None or self._report_target is None:
-            return
-        with contextlib.suppress(OSError):
-            if self._session.rtcp_mux:
-                target = self._engine.endpoints.address(self.slot)
-                if target is not None:
-                    self.pair.rtp.sendto(packet, target)
-            else:
-                self.pair.rtcp.sendto(packet, self._report_target)
 
     def _note_fault(self) -> None:
         """Log the exception in hand, once a leg: one that fails may fail at every tick."""

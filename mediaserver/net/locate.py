@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from mediaserver.errors import LocalError
 from mediaserver.sip.hop import Hop, Transport
@@ -14,7 +14,19 @@ from mediaserver.sip.uri import SipUri
 MAX_HOPS = 16
 """Addresses tried for one call at most, however many a zone lists."""
 
+MAX_POINTERS = 4
+"""NAPTR records of a host that are followed, whatever it has."""
+
+SERVICES: Final[Mapping[str, Transport]] = {
+    "SIP+D2U": Transport.UDP,
+    "SIP+D2T": Transport.TCP,
+}
+"""What a NAPTR record calls the transports we have (RFC 3263 4.1)."""
+
 HopFactory = Callable[[Transport, tuple[str, int]], Hop | None]
+
+Target = tuple[Transport, tuple[str, int]]
+"""A transport, and an address with its port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +39,23 @@ class Service:
     port: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """One NAPTR record (RFC 3403) that leads to SRV records."""
+
+    order: int
+    preference: int
+    service: str
+    """In capitals, as SIP+D2U."""
+    target: str
+    """The name whose SRV records are meant."""
+
+
 class Lookup(Protocol):
-    """Questions to a name service. No answer is an empty one; neither method raises."""
+    """Questions to a name service. No answer is an empty one; none of the methods raises."""
+
+    async def pointers(self, name: str) -> Sequence[Pointer]:
+        """The NAPTR records of a name about SIP."""
 
     async def services(self, name: str) -> Sequence[Service]:
         """The SRV records of a name."""
@@ -42,6 +69,10 @@ class DnsLookup:
 
     def __init__(self) -> None:
         self._lookup: Lookup | None = None
+
+    async def pointers(self, name: str) -> Sequence[Pointer]:
+        """See `Lookup.pointers`."""
+        return await self._loaded().pointers(name)
 
     async def services(self, name: str) -> Sequence[Service]:
         """See `Lookup.services`."""
@@ -68,7 +99,7 @@ class Locator:
         self._chance = chance
 
     async def resolve(self, uri: SipUri) -> list[Hop]:
-        """The hops to try, best first; LocalError when there is none or the URI asks for TLS."""
+        """The hops to try, best first; LocalError when there is none or only TLS leads there."""
         wanted = _transport(uri)
         host = uri.param("maddr") or uri.host
         transport = wanted or Transport.UDP
@@ -78,29 +109,63 @@ class Locator:
         elif uri.port is not None:
             targets = await self._by_host(transport, host, uri.port)  # 4.2
         else:
-            targets = await self._by_service(wanted, host)
+            targets = await self._by_name(wanted, host)
         hops = [hop for target in targets[:MAX_HOPS] if (hop := self._hop(*target)) is not None]
         hops = list(dict.fromkeys(hops))  # several names may lead to one machine
         if not hops:
             raise LocalError(f"no address can be reached for {uri.hostport}")
         return hops
 
-    async def _by_service(
-        self, wanted: Transport | None, host: str
-    ) -> list[tuple[Transport, tuple[str, int]]]:
-        # 4.1: NAPTR is optional for us; ask for the services of each transport we have.
+    def detours(self, uri: SipUri, hops: Collection[Hop]) -> dict[Hop, Hop]:
+        """The hops over TCP for requests that are too large for `hops` (RFC 3261 18.1.1).
+
+        `hops` are those of `uri`. There is none where it says which transport it wants.
+        """
+        if _transport(uri) is not None:
+            return {}
+        found: dict[Hop, Hop] = {}
+        for hop in hops:
+            if hop.transport is Transport.UDP:
+                detour = self._hop(Transport.TCP, hop.remote)
+                # The Contact says the host that is listened on: it has to be one for both.
+                if detour is not None and detour.local[0] == hop.local[0]:
+                    found[hop] = detour
+        return found
+
+    async def _by_name(self, wanted: Transport | None, host: str) -> list[Target]:
+        if wanted is None:
+            # 4.1: the domain says which transports it prefers, in one order or the other.
+            pointers = await self._lookup.pointers(host)
+            if pointers:
+                return await self._by_pointer(host, pointers)
+        # 4.1: without, ask for the services of each transport we have.
         for transport in (wanted,) if wanted is not None else (Transport.UDP, Transport.TCP):
             services = await self._lookup.services(f"_sip._{transport.lower()}.{host}")
             if services:
-                found: list[tuple[Transport, tuple[str, int]]] = []
-                for service in self._in_order(services)[:MAX_HOPS]:
-                    found += await self._by_host(transport, service.host, service.port)
-                return found
+                return await self._by_services(transport, services)
         return await self._by_host(wanted or Transport.UDP, host, DEFAULT_PORT)
 
-    async def _by_host(
-        self, transport: Transport, host: str, port: int
-    ) -> list[tuple[Transport, tuple[str, int]]]:
+    async def _by_pointer(self, host: str, pointers: Sequence[Pointer]) -> list[Target]:
+        ours = [pointer for pointer in pointers if pointer.service in SERVICES]
+        if not ours:
+            names = ", ".join(sorted({pointer.service for pointer in pointers}))
+            raise LocalError(f"{host} takes calls by {names} alone, which this server has not")
+        ours.sort(key=lambda pointer: (pointer.order, pointer.preference))
+        found: list[Target] = []
+        for pointer in ours[:MAX_POINTERS]:
+            if len(found) < MAX_HOPS:
+                services = await self._lookup.services(pointer.target)
+                found += await self._by_services(SERVICES[pointer.service], services)
+        # 4.2: where no services are found, the name itself is the host.
+        return found or await self._by_host(SERVICES[ours[0].service], host, DEFAULT_PORT)
+
+    async def _by_services(self, transport: Transport, services: Sequence[Service]) -> list[Target]:
+        found: list[Target] = []
+        for service in self._in_order(services)[:MAX_HOPS]:
+            found += await self._by_host(transport, service.host, service.port)
+        return found
+
+    async def _by_host(self, transport: Transport, host: str, port: int) -> list[Target]:
         addresses = ("127.0.0.1",) if host == "localhost" else await self._lookup.addresses(host)
         return [(transport, (address, port)) for address in addresses]
 

@@ -8,10 +8,14 @@ import dns.asyncresolver
 import dns.exception
 import dns.rdatatype
 
-from .locate import Service
+from .locate import Pointer, Service
 
 LIFETIME = 5.0
 """Seconds for one DNS question with all its repetitions."""
+
+
+POINTER_LIFETIME = 2.0
+"""The same for a question that few zones have an answer to, and some servers swallow."""
 
 
 class NameService:
@@ -19,6 +23,23 @@ class NameService:
 
     def __init__(self, resolver: dns.asyncresolver.Resolver | None = None) -> None:
         self._resolver = resolver or _system_resolver()
+
+    async def pointers(self, name: str) -> Sequence[Pointer]:
+        """See `Lookup.pointers`."""
+        try:
+            answer = await self._resolver.resolve(
+                name, dns.rdatatype.NAPTR, search=False, lifetime=POINTER_LIFETIME
+            )
+        except dns.exception.DNSException:
+            return ()
+        found: list[Pointer] = []
+        for record in answer:
+            service = record.service.decode("ascii", "replace").upper()
+            # RFC 3263 4.1: the next question is for SRV records, and the name is not rewritten.
+            if service.startswith(("SIP+", "SIPS+")) and record.flags.lower() == b"s":
+                target = str(record.replacement).rstrip(".")
+                found.append(Pointer(record.order, record.preference, service, target))
+        return found
 
     async def services(self, name: str) -> Sequence[Service]:
         """See `Lookup.services`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..calls.ports import Invitation
 from ..errors import LocalError, PeerError
@@ -55,8 +55,9 @@ class Signalling:
     ) -> Session:
         """Place a call where `target` is best reached; LocalError if it cannot be."""
         hops = await self._locator.resolve(target)
+        detours = self._locator.detours(target, hops)
         return self._endpoint.command(
-            lambda agent, now: self._invite(agent, target, hops, invitation, began, now)
+            lambda agent, now: self._invite(agent, target, hops, detours, invitation, began, now)
         )
 
     def _invite(
@@ -64,6 +65,7 @@ class Signalling:
         agent: Agent,
         target: SipUri,
         hops: list[Hop],
+        detours: Mapping[Hop, Hop],
         invitation: Invitation,
         began: Callable[[Session], None],
         now: float,
@@ -78,6 +80,8 @@ class Signalling:
                 to=invitation.to,
                 headers=invitation.headers,
                 credentials=invitation.credentials,
+                interval=invitation.session_interval,
+                detours=detours,
             )
         except PeerError as error:
             raise LocalError(f"the call to {target} cannot be placed: {error.reason}") from None

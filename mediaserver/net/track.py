@@ -9,35 +9,19 @@ a second.
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..calls.ports import JournalFile, Journals
+from ..rtp.lines import NOT_LATE, Lines
 from ..rtp.ring import BLOCK, RING
-from ..rtp.timeline import NOT_LATE
 
 PATIENCE: Final = 0.35
 """Seconds after which what is less than a block is written all the same."""
 
 _NONE: Final = -1
-
-
-class Lines(Protocol):
-    """The lines of all legs (`rtp.timeline`, `rtp.sent`)."""
-
-    placed: NDArray[np.int64]
-    late_from: NDArray[np.int64]
-
-    def read(self, slot: int, start: int, end: int) -> NDArray[np.int16]:
-        """Return a copy of the samples from `start` to `end`."""
-
-    def blocks(self, slot: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int16]:
-        """Return a copy, shape (n, BLOCK), of a block of each line."""
-
-    def take_late(self, slot: int) -> int | None:
-        """Return the lowest position filled in late since the last call, None if there is none."""
 
 
 class Track:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
+from .failure import Failure
 from .resource import Recording
 from .states import State
+
+EXTENSION: Final = "x-mediaserver"
+"""What holds all that a contract does not know."""
 
 
 class Kind(StrEnum):
@@ -114,7 +118,17 @@ def record_params(recording: Recording, node_id: str, url: str) -> dict[str, Any
         params["size"] = next(
             (a.size_bytes for a in recording.audio if a.format == recording.format), 0
         )
+    if (failure := failure_view(recording)) is not None:
+        params[EXTENSION] = {"failure": failure}
     return params
+
+
+def failure_view(recording: Recording) -> dict[str, str] | None:
+    """Return why a recording is an error: a word that stays the same, and a sentence."""
+    if recording.state is not State.ERROR:
+        return None
+    failure = recording.failure or Failure.INTERNAL
+    return {"reason": failure.value, "message": failure.sentence}
 
 
 def announce(recording: Recording, envelope: Envelope, url: str, at: int) -> Announcement | None:

@@ -88,14 +88,18 @@ class Encoding:
 class Resampling:
     """Audio of one rate on its way to another: chunk after chunk as if it were one."""
 
-    def __init__(self, rate: int, to: int, channels: int, samples: int) -> None:
-        """`samples` is how many each channel will have at `rate`."""
-        self.length = round(samples * to / rate)
-        """How many come of them."""
+    def __init__(self, rate: int, to: int, channels: int, samples: int | None) -> None:
+        """`samples` is how many each channel will have at `rate`; None: not known before the end.
+
+        Whether it was known makes no difference to what comes of them.
+        """
+        self.length = 0 if samples is None else round(samples * to / rate)
+        """How many come of them, once it is known."""
         self.to = to
         """Hz they have then."""
         self.channels = channels
         self._rate = rate
+        self._open = samples is None
         self._taken = 0
         self._given = 0
         self._resampler: av.AudioResampler | None = None
@@ -114,6 +118,8 @@ class Resampling:
         """Return what is left at the end: the length is then right to the sample."""
         if self._resampler is None:
             return np.empty((0, self.channels), np.int16)
+        if self._open:
+            self.length, self._open = round(self._taken * self.to / self._rate), False
         tail = self._resample(None) if self._taken else np.empty((0, self.channels), np.int16)
         missing = np.zeros((self.length - self._given, self.channels), np.int16)
         return np.concatenate((tail, missing))
@@ -125,7 +131,8 @@ class Resampling:
             for piece in self._resampler.resample(frame)
         ]
         samples = np.concatenate([np.empty((0, self.channels), np.int16), *parts])
-        samples = samples[: self.length - self._given]
+        if not self._open:
+            samples = samples[: self.length - self._given]
         self._given += len(samples)
         return samples
 

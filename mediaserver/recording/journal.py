@@ -15,6 +15,7 @@ nothing to say has no such file.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 
 from ..errors import LocalError
 from ..rtp.spans import unpack
+from .failure import Failure, RecordingFailed
 from .resource import Direction
 
 HEADER_SIZE: Final = 4096
@@ -113,7 +115,7 @@ def create(path: Path, header: JournalHeader) -> int:
     try:
         written = os.pwrite(fd, block, 0)
         if written != len(block):
-            raise OSError(0, "the disk took only part of the header")
+            raise OSError(errno.ENOSPC, "the disk took only part of the header")
     except OSError as error:
         os.close(fd)
         path.unlink(missing_ok=True)
@@ -145,7 +147,8 @@ def open_journal(path: Path) -> Journal:
         return Journal(path, fd, JournalHeader.unpack(os.pread(fd, HEADER_SIZE, 0)))
     except ValueError as error:
         os.close(fd)
-        raise LocalError(f"the journal {path} is damaged: {error}") from error
+        problem = f"the journal {path} is damaged: {error}"
+        raise RecordingFailed(problem, Failure.JOURNAL_UNUSABLE) from error
     except OSError as error:
         os.close(fd)
         raise LocalError(f"cannot read the journal {path}: {error.strerror}") from error

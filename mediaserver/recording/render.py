@@ -27,6 +27,7 @@ from ..errors import LocalError
 from .bookkeeping import account_for
 from .claim import Claim, claim
 from .encoding import Encoding, Resampling
+from .failure import RecordingFailed, encoding_failure, failure_of
 from .peaks import header, pairs
 from .rendering import Rendered, RenderJob, Target
 from .resource import Audio, Format, peaks_path
@@ -58,7 +59,9 @@ def render(job: RenderJob, progress: Progress = lambda: None) -> Rendered:
     except (OSError, av.error.FFmpegError) as error:
         final = Path(job.data_dir).absolute() / job.path(job.targets[0])
         reason = error.strerror or str(error)
-        raise LocalError(f"cannot render {final}: {reason}") from error
+        encoding = isinstance(error, av.error.FFmpegError)
+        failure = encoding_failure(error) if encoding else failure_of(error)
+        raise RecordingFailed(f"cannot render {final}: {reason}", failure) from error
 
 
 @dataclass(frozen=True, slots=True)

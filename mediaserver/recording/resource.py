@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from .states import ErrorCode, State, StopReason, check_transition
+from .failure import Failure
+from .states import State, StopReason, check_transition
 
 
 class Format(StrEnum):
@@ -115,8 +116,10 @@ class Recording:
     """Length of the rendered audio in microseconds, once it is known."""
     stop_reason: StopReason | None = None
     stop_digit: str | None = None
-    error_code: ErrorCode | None = None
+    failure: Failure | None = None
+    """Why it is in `State.ERROR`."""
     error_message: str | None = None
+    """The same for the operator: with files and what the system said."""
     audio: tuple[Audio, ...] = ()
     pauses: tuple[Pause, ...] = ()
     """In the order of the line; none touches another."""

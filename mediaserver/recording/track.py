@@ -20,9 +20,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LocalError
 from ..rtp.skew import read_leads
 from .edits import Piece, edit
+from .failure import Failure, RecordingFailed
 from .journal import Journal, open_journal, read_notes
 from .rendering import RenderJob
 from .resource import Direction
@@ -136,7 +136,10 @@ def open_track(job: RenderJob, *, over: bool = True) -> Iterator[Track]:
         # Beside what the party said, nothing of what it heard means that nothing was sent to it.
         if not journals and not _path(job, Direction.SPEAK).exists():
             folder = Path(job.data_dir) / job.journal
-            raise LocalError(f"recording {job.recording_id} has no journal in {folder}")
+            raise RecordingFailed(
+                f"recording {job.recording_id} has no journal in {folder}",
+                Failure.JOURNAL_UNUSABLE,
+            )
         yield Track(job, journals, alignment(job, over=over))
 
 
@@ -161,7 +164,8 @@ def _open_side(job: RenderJob, side: Direction) -> Journal | None:
     journal = open_journal(path)
     if journal.header.rate != job.rate:
         journal.close()
-        raise LocalError(f"the journal {path} is of {journal.header.rate} Hz, not {job.rate} Hz")
+        problem = f"the journal {path} is of {journal.header.rate} Hz, not {job.rate} Hz"
+        raise RecordingFailed(problem, Failure.JOURNAL_UNUSABLE)
     return journal
 
 

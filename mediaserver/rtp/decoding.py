@@ -7,6 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from .packet import PacketBatch
+from .ring import Ring
+
 
 class Decoder:
     """Knows some laws by number, each a table of 256 int16 samples."""
@@ -20,6 +23,27 @@ class Decoder:
         if payload.shape[1] % 2:
             return self._single[law].take(payload)
         return self._pairs[law].take(payload.view(np.uint16)).view(np.int16)
+
+    def put(
+        self,
+        ring: Ring,
+        line: NDArray[np.int64],
+        position: NDArray[np.int64],
+        batch: PacketBatch,
+        row: NDArray[np.int64],
+        size: NDArray[np.int64],
+        law: NDArray[np.uint8],
+    ) -> None:
+        """Write packets to lines of `ring`: `size` bytes of payload in `row` of the batch each.
+
+        There is at least one, and none is larger than `ring.LARGEST`.
+        """
+        form = size << 8 | law
+        forms = [int(form[0])] if (form == form[0]).all() else np.unique(form).tolist()
+        for one in forms:
+            these = slice(None) if len(forms) == 1 else form == one
+            samples = self.many(batch.payloads(row[these], one >> 8), one & 0xFF)
+            ring.put_many(line[these], position[these], samples)
 
     def one(self, payload: NDArray[np.uint8], law: int) -> NDArray[np.int16]:
         """Return the samples of one payload."""

@@ -106,7 +106,10 @@ class Mixer:
         self._free.append(mix)
 
     def add(self, mix: int, slot: int, *, muted: bool = False) -> None:
-        """Let a leg hear and be heard from now on: of its line, from what is placed next."""
+        """Let a leg hear and be heard from now on: of its line, from what is placed next.
+
+        One that is `muted` is heard by nobody.
+        """
         assert self._mix[slot] == NONE, "a leg is in one mix"
         self._mix[slot] = mix
         self._heard[slot] = not muted
@@ -130,10 +133,6 @@ class Mixer:
     def mix_of(self, slot: int) -> int:
         """Return the mix a leg is in, or NONE."""
         return int(self._mix[slot])
-
-    def mute(self, slot: int, *, muted: bool) -> None:
-        """Let a member be heard no more, or again; it hears as before."""
-        self._heard[slot] = not muted
 
     def coach(self, slot: int, other: int | None) -> None:
         """Let a member be heard by one other of its mix alone, unless muted; None: by all."""

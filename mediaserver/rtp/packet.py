@@ -128,6 +128,21 @@ class PacketFields:
         )
 
 
+def first_of_each(slot: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Mark the first packet of each leg among packets grouped by slot, of which there are some."""
+    first = np.empty(slot.size, np.bool_)
+    first[0] = True
+    np.not_equal(slot[1:], slot[:-1], out=first[1:])
+    return first
+
+
+def rank_in_leg(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the packets of each leg from 0, given where each begins and how many there are."""
+    size = int(starts[-1] + counts[-1])
+    rank: NDArray[np.int64] = np.arange(size) - np.repeat(starts, counts)
+    return rank
+
+
 def source_key(host: str, port: int) -> int:
     """Return a number that stands for an address and port (the port in the low 16 bits).
 

@@ -23,6 +23,9 @@ BLOCK: Final = 2400
 RING: Final = 14 * BLOCK
 """Samples kept of each line: 4.2 s at 8 kHz."""
 
+HISTORY: Final = RING // 4
+"""Samples behind the end of a line that a late packet may still fill in."""
+
 LARGEST: Final = 960
 """Samples that `put_many` takes in a packet: 120 ms at 8 kHz."""
 

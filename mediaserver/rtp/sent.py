@@ -18,17 +18,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .decoding import Decoder
-from .packet import HEADER, PacketBatch
-from .ring import LARGEST, RING, Ring
-from .timeline import HISTORY, NOT_LATE
+from .lines import NOT_LATE, Lines
+from .packet import HEADER, PacketBatch, first_of_each, rank_in_leg
+from .ring import HISTORY, LARGEST, RING
 
 NOTHING: Final = -1
 """In place of a position: the leg has no stretch."""
 
 
-class SentLines:
-    """The lines of `capacity` legs. `laws` maps numbers to 256-entry int16 tables."""
+class SentLines(Lines):
+    """The stretches of all legs; `placed` is where each ends so far."""
 
     def __init__(
         self,
@@ -40,14 +39,10 @@ class SentLines:
 
         The one before, if there is one, can still be read then.
         """
-        self.placed: NDArray[np.int64] = np.full(capacity, NOTHING, np.int64)
-        """Where each stretch ends so far."""
-        self.late_from: NDArray[np.int64] = np.full(capacity, NOT_LATE, np.int64)
-        """Lowest position filled in behind `placed` since `take_late`; NOT_LATE if none was."""
+        super().__init__(capacity, laws)
+        self.placed[:] = NOTHING
         self.first: NDArray[np.int64] = np.zeros(capacity, np.int64)
         """Where each stretch began."""
-        self._decoder = Decoder(laws)
-        self._ring = Ring(capacity)
         self._row: NDArray[np.int64] = np.full(capacity, NOTHING, np.int64)
         """Which row of the ring a leg has: those in use lie together, others cost nothing."""
         self._free = list(range(capacity - 1, -1, -1))
@@ -75,16 +70,13 @@ class SentLines:
 
         `begins` marks those with which a stream was set anew.
         """
-        begun = np.empty(slot.size, np.bool_)
-        begun[0] = True
-        np.not_equal(slot[1:], slot[:-1], out=begun[1:])
-        starts = np.flatnonzero(begun)
+        starts = np.flatnonzero(first_of_each(slot))
         expected = self.placed[slot]
         if starts.size == slot.size:
             plain = whole = (position == expected) & (size > 0) & (size <= LARGEST) & ~begins
         else:
             counts = np.diff(starts, append=slot.size)
-            rank = np.arange(slot.size) - np.repeat(starts, counts)
+            rank = rank_in_leg(starts, counts)
             plain = (position == expected + rank * size) & (size > 0) & (size <= LARGEST) & ~begins
             whole = np.repeat(np.logical_and.reduceat(plain, starts), counts)
         if whole.all():
@@ -110,14 +102,8 @@ class SentLines:
         return out
 
     def blocks(self, slot: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int16]:
-        """See `rtp.timeline.Timelines.blocks`."""
+        """See `Lines.blocks`."""
         return self._ring.blocks(self._row[slot], number)
-
-    def take_late(self, slot: int) -> int | None:
-        """Return the lowest position filled in late since the last call, None if there is none."""
-        lowest = int(self.late_from[slot])
-        self.late_from[slot] = NOT_LATE
-        return None if lowest == NOT_LATE else lowest
 
     def _append(
         self,
@@ -129,12 +115,7 @@ class SentLines:
         law: NDArray[np.uint8],
     ) -> None:
         """Decode and store packets that go on where their stretch ends."""
-        form = size << 8 | law
-        forms = [int(form[0])] if (form == form[0]).all() else np.unique(form).tolist()
-        for one in forms:
-            these = slice(None) if len(forms) == 1 else form == one
-            samples = self._decoder.many(batch.payloads(row[these], one >> 8), one & 0xFF)
-            self._ring.put_many(self._row[slot[these]], position[these], samples)
+        self._decoder.put(self._ring, self._row[slot], position, batch, row, size, law)
         self.placed[slot] = position + size  # of several of a leg, that of the last
 
     def _place_one(
@@ -149,10 +130,4 @@ class SentLines:
             self.late_from[slot] = NOT_LATE
         elif position < max(int(self.first[slot]), placed - HISTORY):
             return  # its place was given away
-        row = int(self._row[slot])
-        if position > placed:
-            self._ring.clear(row, placed, position)
-        elif position < placed:
-            self.late_from[slot] = min(int(self.late_from[slot]), position)
-        self._ring.put(row, position, samples)
-        self.placed[slot] = max(placed, position + samples.size)
+        self._put(slot, int(self._row[slot]), position, samples)

@@ -12,12 +12,8 @@ marks travel along the line, each only forwards:
   and runs by the present, `STALL` behind it, when they do not.
 
 The *present* is where on the line is placed what arrives now. It is the clock's position at first;
-the far end's clock is another one, and carries the line away from ours (`rtp.skew`).
-
-**From timestamp to position.** The first packet of a stream is anchored at the clock's position
-when it arrived, and the stream's timestamps count from there. A stream is anchored anew when its
-SSRC changes, when its timestamps run ahead of what time allows (`LEAP`), or when it falls so far
-behind that its place is already final: the audio is kept, in order, and the line does not fold.
+the far end's clock is another one, and carries the line away from ours (`rtp.skew`). Which
+position a timestamp means is `rtp.streams`' to say.
 
 Packets that simply go on where their leg stands, nearly all of them, are decoded and stored
 together, over all legs at once. A leg whose packets do anything else in a batch takes the careful
@@ -30,7 +26,6 @@ byte is one sample.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -38,12 +33,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .counting import Counts
-from .decoding import Decoder
-from .dtmf import DigitDetector, event_duration
-from .packet import HEADER, PacketBatch, PacketFields, wrap_distance
-from .ring import LARGEST, RING, Ring
+from .keys import Key, Keys
+from .lines import NOT_LATE, Lines
+from .packet import HEADER, PacketBatch, PacketFields, first_of_each, rank_in_leg
+from .ring import HISTORY, RING
 from .skew import Leads
 from .spans import Spans
+from .streams import LEAP, Streams
 
 REORDER: Final = 0.12
 """Seconds a packet may come late and still be heard by whoever listens."""
@@ -54,17 +50,6 @@ packet of 60 ms; with the 100 ms between two turns of a leg, a timeout still fir
 
 GRACE: Final = 1.0
 """Seconds that late packets after a stall are waited for; longer ones shift what follows."""
-
-LEAP: Final = 0.5
-"""Seconds that timestamps may run ahead of time before they are taken for a new count."""
-
-SNAP: Final = 0.1
-"""Seconds: a stream anchored anew this close behind the last sample goes on exactly there."""
-
-HISTORY: Final = RING // 4
-"""Samples behind `placed` that a late packet may still fill in."""
-
-NOT_LATE: Final = np.iinfo(np.int64).max
 
 
 class Kind(IntEnum):
@@ -77,62 +62,35 @@ class Kind(IntEnum):
     NOISE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A DTMF key heard on a leg: `position` is the sample its tone began at."""
-
-    slot: int
-    digit: str
-    position: int
-
-
-class Timelines:
+class Timelines(Lines):
     """The lines of all legs. `laws` maps `Kind.ULAW` and `Kind.ALAW` to 256-entry int16 tables."""
 
     def __init__(
         self, capacity: int, laws: Mapping[Kind, NDArray[np.int16]], rate: int = 8000
     ) -> None:
-        self.rate = rate
         self.laws = {int(kind): table for kind, table in laws.items()}
         """Samples by octet of the laws there are, by `Kind`."""
-        self._decoder = Decoder(self.laws)
-        self._ring = Ring(capacity)
+        super().__init__(capacity, self.laws)
+        self.rate = rate
         self._kinds: NDArray[np.uint8] = np.zeros((capacity, 128), np.uint8)
         self._origin: NDArray[np.float64] = np.zeros(capacity, np.float64)
         self._heard: NDArray[np.float64] = np.zeros(capacity, np.float64)
-        self.placed: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.final: NDArray[np.int64] = np.zeros(capacity, np.int64)
         self.decided: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self.late_from: NDArray[np.int64] = np.full(capacity, NOT_LATE, np.int64)
-        """Lowest position filled in behind `placed` since `take_late`; NOT_LATE if none was."""
-        self._lead: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self._ssrc: NDArray[np.int64] = np.full(capacity, -1, np.int64)
-        self._anchor_timestamp: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self._anchor_position: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self._next_sequence: NDArray[np.int64] = np.full(capacity, -1, np.int64)
-        self._next_timestamp: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self._size: NDArray[np.int64] = np.zeros(capacity, np.int64)
-        self._kind: NDArray[np.uint8] = np.zeros(capacity, np.uint8)
         self.counts = Counts(capacity)
         self.spans = Spans(HISTORY)
         self.leads = Leads(capacity, rate)
-        self._event_rates: dict[int, Mapping[int, int]] = {}
-        self._detectors: dict[int, DigitDetector] = {}
+        self._streams = Streams(capacity, rate, self.counts, self.leads)
+        self._keys = Keys(rate, self.spans)
 
     def open(self, slot: int, kinds: Mapping[int, Kind], now: float) -> None:
         """Start the line of `slot` at `now`; `kinds` maps payload types to what they mean."""
-        for array in (
-            self.placed, self.final, self.decided, self._lead, self._anchor_timestamp,
-            self._anchor_position, self._next_timestamp, self._size,
-        ):  # fmt: skip
+        for array in (self.placed, self.final, self.decided):
             array[slot] = 0
-        self.counts.open(slot)
-        self.spans.open(slot)
-        self.leads.open(slot)
+        for part in (self.counts, self.spans, self.leads, self._streams, self._keys):
+            part.open(slot)
         self.late_from[slot] = NOT_LATE
-        self._ssrc[slot] = self._next_sequence[slot] = -1
         self._origin[slot] = self._heard[slot] = now
-        self._detectors[slot] = DigitDetector()
         self.expect(slot, kinds)
 
     def expect(
@@ -143,16 +101,15 @@ class Timelines:
         `event_rates` are the clock rates in Hz of those that are events; else it is the line's.
         """
         self._kinds[slot] = Kind.UNKNOWN
-        self._event_rates[slot] = event_rates or {}
+        self._keys.expect(slot, event_rates or {})
         for payload_type, kind in kinds.items():
             self._kinds[slot, payload_type] = kind
-        self._next_sequence[slot] = -1
+        self._streams.look_again(slot)
 
     def close(self, slot: int) -> None:
         """Stop the line of `slot`."""
         self._kinds[slot] = Kind.UNKNOWN
-        self._detectors.pop(slot, None)
-        self._event_rates.pop(slot, None)
+        self._keys.close(slot)
 
     def origin(self, slot: int) -> float:
         """Return the instant of position 0."""
@@ -192,10 +149,7 @@ class Timelines:
         return out
 
     def blocks(self, slot: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int16]:
-        """Return a copy, shape (n, BLOCK), of block `number` (position // BLOCK) of each line.
-
-        The blocks are whole, they end at or before `placed`, and not long before: within RING.
-        """
+        """See `Lines.blocks`."""
         return self._ring.blocks(slot, number)
 
     def frames(
@@ -206,12 +160,6 @@ class Timelines:
         All of it ends at or before `placed`, and begins within RING of it.
         """
         return self._ring.get_many(slot, start, size)
-
-    def take_late(self, slot: int) -> int | None:
-        """Return the lowest position filled in late since the last call, None if there is none."""
-        lowest = int(self.late_from[slot])
-        self.late_from[slot] = NOT_LATE
-        return None if lowest == NOT_LATE else lowest
 
     def advance(self, now: float, slots: NDArray[np.int64] | Sequence[int]) -> None:
         """Move the marks of legs whose sockets were found empty at `now`.
@@ -229,7 +177,7 @@ class Timelines:
         silent_to = np.where(stalled, present - int(STALL * self.rate), 0)
         self.final[slot] = final
         self.decided[slot] = np.maximum(np.maximum(self.decided[slot], final), silent_to)
-        self._next_sequence[slot[final > placed]] = -1
+        self._streams.look_again(slot[final > placed])
 
     def settle(self, slots: NDArray[np.int64] | Sequence[int]) -> None:
         """Move the marks of legs in whose sockets more may wait: by what was heard alone."""
@@ -242,21 +190,12 @@ class Timelines:
         """Place the packets of a batch (grouped by slot); return the keys that were pressed."""
         if not fields.row.size:
             return []
-        slot, size = fields.slot, fields.size
-        starts = np.flatnonzero(np.diff(slot, prepend=-1))
+        slot = fields.slot
+        starts = np.flatnonzero(first_of_each(slot))
         counts = np.diff(starts, append=slot.size)
-        rank = np.arange(slot.size) - np.repeat(starts, counts)
+        rank = rank_in_leg(starts, counts)
         kind = self._kinds[slot, fields.kind]
-        goes_on = (
-            (fields.sequence == (self._next_sequence[slot] + rank) & 0xFFFF)
-            & (fields.timestamp == (self._next_timestamp[slot] + rank * size) & 0xFFFF_FFFF)
-            & (fields.ssrc == self._ssrc[slot])
-            & (size == self._size[slot])
-            & (size > 0)
-            & (size <= LARGEST)
-            & (kind == self._kind[slot])
-            & (self._next_sequence[slot] >= 0)
-        )
+        goes_on = self._streams.goes_on(fields, kind, rank)
         plain = np.logical_and.reduceat(goes_on, starts)
         heads = slot[starts]
         self.counts.packets[heads] += counts
@@ -288,12 +227,7 @@ class Timelines:
         """Decode and store packets that go on where their line stands."""
         row, slot, size = fields.row[chosen], fields.slot[chosen], fields.size[chosen]
         position = self.placed[slot] + rank[chosen] * size
-        form = size << 8 | kind[chosen]
-        forms = [int(form[0])] if (form == form[0]).all() else np.unique(form).tolist()
-        for one in forms:
-            these = slice(None) if len(forms) == 1 else form == one
-            samples = self._decoder.many(batch.payloads(row[these], one >> 8), one & 0xFF)
-            self._ring.put_many(slot[these], position[these], samples)
+        self._decoder.put(self._ring, slot, position, batch, row, size, kind[chosen])
 
     def _move_on(
         self, fields: PacketFields, starts: NDArray[np.int64], counts: NDArray[np.int64]
@@ -301,12 +235,8 @@ class Timelines:
         """Move the marks of legs whose packets all went on where they stood."""
         slot = fields.slot[starts]
         samples = counts * fields.size[starts]
-        self._anchor_timestamp[slot] = self._next_timestamp[slot]
-        self._anchor_position[slot] = self.placed[slot]
+        self._streams.go_on(slot, counts, samples, self.placed[slot])
         self.placed[slot] += samples
-        self.counts.go_on(slot, counts)
-        self._next_sequence[slot] = (self._next_sequence[slot] + counts) & 0xFFFF
-        self._next_timestamp[slot] = (self._next_timestamp[slot] + samples) & 0xFFFF_FFFF
 
     def _measure(
         self,
@@ -316,21 +246,16 @@ class Timelines:
         counts: NDArray[np.int64],
     ) -> None:
         """Take one sample of jitter and of lead a leg, from its first packet in the batch."""
-        slot = fields.slot[starts]
-        known = (self._next_sequence[slot] == fields.sequence[starts]) & (
-            self._next_timestamp[slot] == fields.timestamp[starts]
-        )
-        slot, starts = slot[known], starts[known]
-        if not slot.size:
+        starts = starts[self._streams.are_next(fields, starts)]
+        if not starts.size:
             return
+        slot = fields.slot[starts]
         arrival = batch.arrival[fields.row[starts]]
-        gap = np.abs(arrival - self._heard[slot] - self._size[slot] / self.rate)
+        gap = np.abs(arrival - self._heard[slot] - self._streams.size[slot] / self.rate)
         jitter = self.counts.jitter
         jitter[slot] += (gap - jitter[slot]) / 16
         clock = ((arrival - self._origin[slot]) * self.rate).astype(np.int64)
-        placed = self.placed[slot]
-        self._lead[slot] += (placed - clock - self._lead[slot]) // 16
-        self.leads.measure(slot, placed, clock)
+        self._streams.measure(slot, self.placed[slot], clock)
 
     def _place_one(
         self, batch: PacketBatch, fields: PacketFields, index: int, kind: Kind
@@ -340,17 +265,16 @@ class Timelines:
         payload = batch.data[row, HEADER : HEADER + size]
         if kind is Kind.EVENT:
             return self._press(slot, fields, index, payload.tobytes(), float(batch.arrival[row]))
-        position = self._locate(slot, fields, index, float(batch.arrival[row]))
+        clock = self.position(slot, float(batch.arrival[row]))
+        placed, final = int(self.placed[slot]), int(self.final[slot])
+        position = self._streams.locate(fields, index, clock=clock, placed=placed, final=final)
         if position is None or kind not in {Kind.ULAW, Kind.ALAW}:
             return None
         self._store(slot, position, self._decoder.one(payload, kind))
-        newest = self.counts.is_newest(slot, int(fields.sequence[index]))
-        if newest and position + size == self.placed[slot]:
+        sequence = int(fields.sequence[index])
+        if self.counts.is_newest(slot, sequence) and position + size == self.placed[slot]:
             self.counts.skipped[slot] = 0
-            self._next_timestamp[slot] = (int(fields.timestamp[index]) + size) & 0xFFFF_FFFF
-            self._next_sequence[slot] = (int(fields.sequence[index]) + 1) & 0xFFFF
-            self._size[slot] = size
-            self._kind[slot] = kind
+            self._streams.expect(slot, sequence, int(fields.timestamp[index]), size, kind)
         return None
 
     def _press(
@@ -364,92 +288,37 @@ class Timelines:
         timestamp = int(fields.timestamp[index])
         placed = int(self.placed[slot])
         position = max(placed, self.present(slot, arrival) - int(STALL * self.rate))
-        if self._ssrc[slot] < 0:
-            position = self._locate(slot, fields, index, arrival) or 0
-        elif fields.ssrc[index] == self._ssrc[slot]:
-            self._count(slot, int(fields.sequence[index]))
-            stated = int(self._anchor_position[slot]) + wrap_distance(
-                timestamp, int(self._anchor_timestamp[slot]), 32
-            )
+        streams = self._streams
+        if streams.ssrc[slot] < 0:
+            clock, final = self.position(slot, arrival), int(self.final[slot])
+            position = streams.locate(fields, index, clock=clock, placed=placed, final=final) or 0
+        elif fields.ssrc[index] == streams.ssrc[slot]:
+            streams.count(slot, int(fields.sequence[index]))
+            stated = streams.stated(slot, timestamp)
             if abs(stated - position) <= int(LEAP * self.rate):
                 position = stated
-        down = self._detectors[slot].receive(timestamp, payload)
-        if down:
-            self.spans.press(slot, timestamp, position)
-        duration = event_duration(payload)
-        if duration:
-            rate = self._event_rates[slot].get(int(fields.kind[index]), self.rate)
-            now = max(placed, self.position(slot, arrival) + int(self._lead[slot]))
-            until = now + int(STALL * self.rate)  # an update may speak of the time up to the next
-            self.spans.press_on(slot, timestamp, duration, unit=self.rate / rate, until=until)
-        return Key(slot, down.digit, position) if down else None
-
-    def _locate(self, slot: int, fields: PacketFields, index: int, arrival: float) -> int | None:
-        """Return a packet's position, anchoring its stream anew where need be; None if too late."""
-        sequence, timestamp = int(fields.sequence[index]), int(fields.timestamp[index])
-        clock = self.position(slot, arrival)
-        if fields.ssrc[index] != self._ssrc[slot]:
-            self.counts.begin(slot, sequence)
-            self._next_sequence[slot] = -1
-            self._ssrc[slot] = fields.ssrc[index]
-            return self._anchor(slot, timestamp, clock)
-        step = self._count(slot, sequence)
-        if step is None:
-            return self._anchor(slot, timestamp, clock)
-        position = int(self._anchor_position[slot]) + wrap_distance(
-            timestamp, int(self._anchor_timestamp[slot]), 32
-        )
-        placed = int(self.placed[slot])
-        latest = max(clock + int(self._lead[slot]), placed) + int(LEAP * self.rate)
-        if step <= 0:
-            # An old sequence number must not carry a timestamp of hours to come either.
-            if not max(0, placed - HISTORY) <= position <= latest:
-                self.counts.late[slot] += 1
-                return None
-            return position
-        if position > latest or position < self.final[slot]:
-            return self._anchor(slot, timestamp, clock)
-        self._anchor_timestamp[slot], self._anchor_position[slot] = timestamp, position
-        return position
-
-    def _count(self, slot: int, sequence: int) -> int | None:
-        """Count a packet; return how far ahead of the newest it is, None if the count restarted."""
-        step = self.counts.take(slot, sequence)
-        if step is None or step > 0:
-            self._next_sequence[slot] = -1
-        return step
-
-    def _anchor(self, slot: int, timestamp: int, clock: int) -> int:
-        """Begin a stream's count at `timestamp`: where time says, after all that is there."""
-        placed, final = int(self.placed[slot]), int(self.final[slot])
-        if placed:
-            clock += int(self._lead[slot])
-            if clock - placed <= int(SNAP * self.rate):
-                clock = placed
-        position = max(clock, placed, final)
-        self.leads.count_from(slot, position)
-        self._anchor_timestamp[slot], self._anchor_position[slot] = timestamp, position
-        return position
+        now = max(placed, self.position(slot, arrival) + int(streams.lead[slot]))
+        until = now + int(STALL * self.rate)  # an update may speak of the time up to the next
+        kind = int(fields.kind[index])
+        return self._keys.press(slot, kind, timestamp, payload, position=position, until=until)
 
     def ssrc(self, slot: int) -> int | None:
         """Return the SSRC now heard on the leg, None before the first packet."""
-        return int(self._ssrc[slot]) if self._ssrc[slot] >= 0 else None
+        ssrc = int(self._streams.ssrc[slot])
+        return ssrc if ssrc >= 0 else None
 
     def heard_at(self, slot: int) -> float | None:
         """Return when a packet was last heard on the leg, None before the first."""
         return float(self._heard[slot]) if self.counts.packets[slot] else None
 
     def _store(self, slot: int, position: int, samples: NDArray[np.int16]) -> None:
-        """Write samples to the ring, silence before them if they leave a gap."""
-        placed, end = int(self.placed[slot]), position + samples.size
+        """Write samples to a line, and note what they are of what was missing."""
+        placed = int(self.placed[slot])
         if position > placed:
-            self._ring.clear(slot, placed, position)
             self._note_gap(slot, placed, position, samples.size)
         elif position < placed:
-            self.late_from[slot] = min(int(self.late_from[slot]), position)
-            self.spans.fill(slot, position, min(end, placed))
-        self._ring.put(slot, position, samples)
-        self.placed[slot] = max(placed, end)
+            self.spans.fill(slot, position, min(position + samples.size, placed))
+        self._put(slot, slot, position, samples)
 
     def _note_gap(self, slot: int, start: int, end: int, size: int) -> None:
         """Note how much of a gap is of packets that were sent, given the size of the next one."""

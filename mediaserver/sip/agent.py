@@ -8,18 +8,20 @@ because the peer was quicker, does nothing: the event that says why is on its wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mediaserver.errors import PeerError
 from mediaserver.sip.core import AgentCore, AgentLimits, Fields
+from mediaserver.sip.detour import NO_DETOURS
 from mediaserver.sip.dialog import incoming_key
 from mediaserver.sip.digest import Credentials
 from mediaserver.sip.events import Event
 from mediaserver.sip.hop import Hop
-from mediaserver.sip.message import Request, Response, SipParseError, parse_message, refusal
+from mediaserver.sip.message import Request, Response, SipParseError, parse_message
 from mediaserver.sip.refer import Refer
 from mediaserver.sip.reinvite import Reinvite
-from mediaserver.sip.routing import note_source, response_hop
+from mediaserver.sip.replies import refusal
+from mediaserver.sip.routing import note_source
 from mediaserver.sip.screening import Refusal, screen
 from mediaserver.sip.session import Session, SessionState
 from mediaserver.sip.transaction import ServerTransaction
@@ -79,7 +81,7 @@ class Agent:
         request = Request(error.method, "", headers)
         try:
             note_source(request, hop)
-            target = response_hop(request, hop)
+            target = self._core.back(request, hop)
         except PeerError:
             target = hop  # its Via makes no sense, so back to where it came from
         response = refusal(error, to_tag=self._core.tag_for(request))
@@ -130,6 +132,14 @@ class Agent:
         may try again.
         """
         self._core.refusal = refusal
+
+    def ask_before_following(self, may_follow: Callable[[Hop, Hop], bool]) -> None:
+        """Ask `may_follow` whether requests in a dialog may go to what the peer's URI leads to.
+
+        It is given the hop over which the peer spoke and the one its Contact or Record-Route
+        spells out. Without its leave the requests go back along the former.
+        """
+        self._core.may_follow = may_follow
 
     @property
     def session_count(self) -> int:
@@ -193,14 +203,21 @@ class Agent:
         to: str | None = None,
         headers: Fields = (),
         credentials: Credentials | None = None,
+        detours: Mapping[Hop, Hop] = NO_DETOURS,
+        interval: int | None = None,
     ) -> Session:
         """Call `target` over the first of `hops` that it can be reached by.
 
         `offer` makes the body for a hop, b"" to be given an offer. `from_` and `to` are header
         values without a tag; PeerError when they are none. `credentials` answer challenges from
-        `hops`, and those of nobody else. A redirection (3xx) is a refusal like others.
+        `hops`, and those of nobody else. A redirection (3xx) is a refusal like others. An INVITE
+        of more than 1300 bytes takes, in place of one of `hops`, the one that `detours` has for it,
+        and that one itself where nobody is reached by the detour (RFC 3261 18.1.1). `interval` are
+        the seconds after which the session is to be refreshed or over (RFC 4028); None: as always.
         """
-        return self._uac.invite(target, hops, offer, now, from_, to, headers, credentials)
+        return self._uac.invite(
+            target, hops, offer, now, from_, to, headers, credentials, detours, interval
+        )
 
     def cancel(self, session: Session, now: float) -> None:
         """Give up before the final answer; `Refused` follows, with 487 if all goes well."""
@@ -265,10 +282,10 @@ class Agent:
         if request.method == "CANCEL":
             self._cancel(request, hop, now)
         elif session is None and len(core.transactions) >= core.limits.max_transactions:
-            core.send(response_hop(request, hop), self._uas.overloaded(request, hop))
+            core.send(core.back(request, hop), self._uas.overloaded(request, hop))
         else:
             merged = core.transactions.is_merged(request)
-            transaction = core.transactions.open(request, hop)
+            transaction = core.transactions.open(request, hop, core.back(request, hop))
             refused = Refusal(482) if merged else screen(request)
             if refused is not None:
                 self._refuse(transaction, refused, session, now)
@@ -282,7 +299,8 @@ class Agent:
         known = core.transactions.invite_of(request) is not None
         if not known and len(core.transactions) >= core.limits.max_transactions:
             return
-        self._uas.cancelled(core.transactions.open(request, hop), now)
+        transaction = core.transactions.open(request, hop, core.back(request, hop))
+        self._uas.cancelled(transaction, now)
 
     def _refuse(
         self,

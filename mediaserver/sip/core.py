@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from mediaserver.sip.dialog import Dialog, DialogKey
-from mediaserver.sip.events import Ended, Event
+from mediaserver.sip.events import Ended, Event, TargetRefused
 from mediaserver.sip.hop import Hop
 from mediaserver.sip.keyring import CREDENTIAL_FIELDS, Keyring
 from mediaserver.sip.limits import MAX_MESSAGE_BYTES
-from mediaserver.sip.message import Request, Response, respond
-from mediaserver.sip.routing import literal_hop, stays_on
+from mediaserver.sip.message import Request, Response
+from mediaserver.sip.replies import respond
+from mediaserver.sip.routing import literal_hop, response_hop, stays_on
 from mediaserver.sip.schedule import Schedule
 from mediaserver.sip.session import EndCause, Session, SessionState
 from mediaserver.sip.timers import PATIENCE
@@ -72,6 +73,7 @@ class AgentCore:
         self.limits = limits
         self.draining = False
         self.refusal: Callable[[float], int | None] = _let_in
+        self.may_follow: Callable[[Hop, Hop], bool] = _anywhere
         self.schedule = Schedule()
         self.transactions = TransactionLayer(self.send, self.schedule, on_ack)
         self.sessions: dict[str, Session] = {}
@@ -161,7 +163,9 @@ class AgentCore:
         answered: list[str] = []
 
         def send(now: float) -> ClientTransaction:
-            hop = session.hop if branch is None else self.way(session, branch, session.invite_hop)
+            hop = session.hop
+            if branch is not None:
+                hop = self.way(session, branch, session.invite_hop, now)
             request = dialog.request(method, self.via(hop), headers=fields, body=body)
             if keys is not None:
                 add_credentials(request, keys, hop)
@@ -186,14 +190,20 @@ class AgentCore:
 
         return send(now)
 
+    def back(self, request: Request, hop: Hop) -> Hop:
+        """Where responses to a request that came over `hop` go."""
+        back = response_hop(request, hop)
+        # The maddr of a Via can lead elsewhere, as a Contact can.
+        return back if self.may_follow(hop, back) else hop
+
     # Sessions
 
-    def adopt(self, session: Session, dialog: Dialog, hop: Hop) -> None:
+    def adopt(self, session: Session, dialog: Dialog, hop: Hop, now: float) -> None:
         """Give `session` this dialog, in place of the early ones it may have had."""
         self.drop_dialogs(session)
         session.dialog = dialog
         self.dialogs[dialog.key] = session
-        self.route(session, hop)
+        self.route(session, hop, now)
 
     def drop_dialogs(self, session: Session) -> None:
         """Know `session` no longer by its dialog and its branches; the dialog stays with it."""
@@ -203,18 +213,36 @@ class AgentCore:
             self.dialogs.pop(key, None)
         session.branches.clear()
 
-    def route(self, session: Session, hop: Hop) -> None:
+    def route(self, session: Session, hop: Hop, now: float) -> None:
         """Decide where requests to the peer go: to what its URI says, or back along `hop`."""
         assert session.dialog is not None
-        session.fallback = literal_hop(session.dialog.next_uri, hop)
-        session.hop = self.way(session, session.dialog, hop)
+        literal = self._literal(session, session.dialog, hop)
+        followed = literal is not None and self.may_follow(hop, literal)
+        session.fallback = literal if followed else None
+        session.hop = self.way(session, session.dialog, hop, now)
 
-    def way(self, session: Session, dialog: Dialog, hop: Hop) -> Hop:
+    def way(self, session: Session, dialog: Dialog, hop: Hop, now: float) -> Hop:
         """The hop for requests of one of the dialogs of `session`; see `route`."""
-        literal = literal_hop(dialog.next_uri, hop)
+        literal = self._literal(session, dialog, hop)
         if literal is None or session.natted or stays_on(hop, literal):
             return hop
-        return literal
+        if self.may_follow(hop, literal):
+            return literal
+        if not session.misled:
+            session.misled = True
+            self.emit(TargetRefused(session, now, hop, literal))
+        return hop
+
+    def _literal(self, session: Session, dialog: Dialog, hop: Hop) -> Hop | None:
+        """What the peer's URI spells out; see `literal_hop`."""
+        uri = dialog.next_uri
+        literal = literal_hop(uri, hop)
+        if session.around is None or literal is None or literal.remote[0] == hop.remote[0]:
+            return literal
+        # Nothing but its size has brought the INVITE to TCP (RFC 3261 18.1.1). That another machine
+        # takes it, too, is not said, and without a word on it UDP is what a URI means.
+        named = isinstance(uri, SipUri) and uri.param("transport") is not None
+        return literal if named else literal_hop(uri, session.around)
 
     def set_timer(
         self, session: Session, name: str, at: float, action: Callable[[Session, float], None]
@@ -288,6 +316,10 @@ def reason_field(reason: str | None) -> Fields:
 
 def _let_in(_now: float) -> int | None:
     return None
+
+
+def _anywhere(_spoken: Hop, _target: Hop) -> bool:
+    return True
 
 
 def _ignore(_outcome: object, _now: float) -> None:

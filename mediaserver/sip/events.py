@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mediaserver.sip.hop import Hop
 from mediaserver.sip.message import Request, Response
 from mediaserver.sip.session import EndCause, Session
 
@@ -104,6 +105,19 @@ class ReferProgressed(Event):
     """The answer it got itself; 100 when it never said, 408 when no news came at all."""
     final: bool
     """True once, for the last event about this REFER."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRefused(Event):
+    """The peer wants our requests where they must not go; `spoken` takes them instead.
+
+    Comes once a session, which need not be known yet: it may come before `Invited`.
+    """
+
+    spoken: Hop
+    """Over which the peer speaks."""
+    target: Hop
+    """What its Contact or Record-Route leads to."""
 
 
 @dataclass(frozen=True, slots=True)

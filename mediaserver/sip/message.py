@@ -8,7 +8,7 @@ Max-Forwards, Contact, Route and Record-Route have succeeded already and cannot 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -51,7 +51,7 @@ class SipParseError(PeerError):
 
     `method` and `request_headers` are set when the message was a request whose headers could be
     made out. Both are None for responses and noise, which are dropped without an answer. An ACK
-    is never answered either (RFC 3261 17.1.1.3); `refusal` knows that.
+    is never answered either (RFC 3261 17.1.1.3); `replies.refusal` knows that.
     """
 
     def __init__(
@@ -311,66 +311,3 @@ def _check_headers(message: Request | Response) -> None:
     # Reading them is checking them; the results stay with the headers.
     _ = (message.vias, message.from_, message.to, message.call_id, message.cseq)
     _ = (message.max_forwards, message.contacts, message.routes, message.record_routes)
-
-
-def respond(
-    request: Request,
-    status: int,
-    reason: str | None = None,
-    *,
-    to_tag: str | None = None,
-    headers: Iterable[tuple[str, str]] = (),
-    body: bytes = b"",
-    content_type: str | None = None,
-) -> Response:
-    """The response to a request (RFC 3261 8.2.6): what must be copied, then what is added.
-
-    `to_tag` is added when the request has no To tag of its own. Record-Route goes into what can
-    make a dialog (12.1.1). LocalError when an added header cannot be written.
-    """
-    return _answer(request.headers, status, reason, to_tag, headers, body, content_type)
-
-
-def refusal(error: SipParseError, *, to_tag: str) -> Response | None:
-    """The answer to a request that could not be read, None when it must not be answered."""
-    if error.request_headers is None or error.method in (None, "ACK"):
-        return None
-    return _answer(error.request_headers, error.status, error.reason, to_tag)
-
-
-def _answer(
-    received: Headers,
-    status: int,
-    reason: str | None = None,
-    to_tag: str | None = None,
-    headers: Iterable[tuple[str, str]] = (),
-    body: bytes = b"",
-    content_type: str | None = None,
-) -> Response:
-    answer = Headers()
-    answer.copy_from(received, "Via")
-    answer.copy_from(received, "From", first=True)
-    if to_tag is None or _has_tag(received.get("To")):
-        answer.copy_from(received, "To", first=True)
-    else:
-        answer.add_received("To", f"{received.get('To')};tag={check_safe(to_tag)}")
-    answer.copy_from(received, "Call-ID", "CSeq", first=True)
-    if status == 100:  # 8.2.6.1
-        answer.copy_from(received, "Timestamp")
-    elif status < 300:
-        answer.copy_from(received, "Record-Route")
-    for name, value in headers:
-        answer.add(name, value)
-    if content_type is not None:
-        answer.set("Content-Type", content_type)
-    return Response(status, reason_for(status) if reason is None else reason, answer, body)
-
-
-def _has_tag(to: str | None) -> bool:
-    """True when a To value has a tag, or is missing or so broken that none can be added."""
-    if to is None:
-        return True
-    try:
-        return Address.parse(to).tag is not None
-    except PeerError:
-        return '"' in to or ";tag=" in to.lower()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,8 +38,12 @@ class Placement:
     """Makes the body for a hop."""
     hops: list[Hop]
     """Those to try yet, best first (RFC 3263 4.3)."""
+    detours: Mapping[Hop, Hop] = field(default_factory=dict)
+    """Hops over TCP for requests that are too large for these (RFC 3261 18.1.1)."""
     answered: list[str] = field(default_factory=list)
     """See `Keyring.learn`."""
+    interval: int | None = None
+    """Seconds of a session that are proposed (RFC 4028); None: as always."""
     shortest: int = 90
     """Seconds a session lasts at least, as a 422 told (RFC 4028 7.3)."""
     alerted: bool = False
@@ -52,6 +56,8 @@ class Attempt:
 
     request: Request
     hop: Hop
+    around: Hop | None = None
+    """The hop it would have taken, were it not too large for that; it is the next to be tried."""
     transaction: ClientTransaction | None = None
     cancelled: bool = False
     """True once an INVITE that was given up got its CANCEL."""

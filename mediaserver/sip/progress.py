@@ -40,7 +40,7 @@ class Progress:
         if reliable and not self._acknowledge(session, branch, response, now):
             return False
         session.dialog = branch.dialog
-        self._core.route(session, session.invite_hop)
+        self._core.route(session, session.invite_hop, now)
         if response.content_type == SDP and response.body:
             branch.sdp = response.body
         return True

@@ -133,7 +133,7 @@ class Reinvite:
         assert dialog is not None
         dialog.refresh(response)
         if not session.over:
-            self._core.route(session, session.hop)
+            self._core.route(session, session.hop, now)
             self.timers.agreed(session, response, now)
         if body or session.over or session.state is SessionState.ENDING:
             self.acknowledge(session, b"", now)

@@ -109,6 +109,8 @@ class Session:
     invite_hop: Hop
     """The hop of the INVITE, for its CANCEL and whatever else must take the same way."""
     state: SessionState
+    around: Hop | None = None
+    """The hop of UDP for which our INVITE was too large; None: for none."""
     dialog: Dialog | None = None
     """Always there at a server; at a client from the first response with a To tag on."""
     accepted: bool = False
@@ -117,6 +119,8 @@ class Session:
     local_tag: str = ""
     natted: bool = False
     """True when only the way they came leads back to them."""
+    misled: bool = False
+    """True once it was told that the peer's URI leads where we must not go."""
     fallback: Hop | None = None
     """Where to go when the connection `hop` names is lost."""
     pending: ServerTransaction | None = None

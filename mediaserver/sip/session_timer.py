@@ -56,9 +56,13 @@ def min_se(response: Response) -> int | None:
     return number if number is not None and SHORTEST <= number <= LONGEST else None
 
 
-def proposal(shortest: int) -> Fields:
-    """The headers of an INVITE that begins a call; `shortest` is what a 422 asked for."""
-    expires = ("Session-Expires", str(max(INTERVAL, shortest)))
+def proposal(shortest: int, interval: int | None = None) -> Fields:
+    """The headers of an INVITE that begins a call; `shortest` is what a 422 asked for.
+
+    `interval` are the seconds wanted, None for ours; less or more than may be is the nearest.
+    """
+    wanted = INTERVAL if interval is None else min(max(interval, SHORTEST), LONGEST)
+    expires = ("Session-Expires", str(max(wanted, shortest)))
     return (expires,) if shortest <= SHORTEST else (expires, ("Min-SE", str(shortest)))
 
 
@@ -167,7 +171,7 @@ class SessionTimers:
         if isinstance(outcome, Response) and status < 300:
             assert session.dialog is not None
             session.dialog.refresh(outcome)
-            self._core.route(session, session.hop)
+            self._core.route(session, session.hop, now)
             session.note_methods(outcome)
             self.agreed(session, outcome, now)
         elif status in _NO_UPDATE:

@@ -60,9 +60,9 @@ class Transaction:
 class ServerTransaction(Transaction):
     """A request we got."""
 
-    def __init__(self, key: Key, request: Request, hop: Hop) -> None:
+    def __init__(self, key: Key, request: Request, hop: Hop, back: Hop) -> None:
         machine = INVITE_SERVER if request.method == "INVITE" else SERVER
-        super().__init__(machine, key, request, response_hop(request, hop))
+        super().__init__(machine, key, request, back)
         self.source = hop
         self.merge_key = merge_key(request)
         self.to_tag: str | None = None
@@ -155,9 +155,13 @@ class TransactionLayer:
         key = merge_key(request)
         return key is not None and key in self._merges
 
-    def open(self, request: Request, hop: Hop) -> ServerTransaction:
-        """Begin the server transaction of a request that `absorb` did not know."""
-        transaction = ServerTransaction(server_key(request, request.method), request, hop)
+    def open(self, request: Request, hop: Hop, back: Hop | None = None) -> ServerTransaction:
+        """Begin the server transaction of a request that `absorb` did not know.
+
+        Its responses take the hop `back`, or None: the one that its Via asks for.
+        """
+        back = back or response_hop(request, hop)
+        transaction = ServerTransaction(server_key(request, request.method), request, hop, back)
         self._servers[transaction.key] = transaction
         if transaction.merge_key is not None:
             self._merges.setdefault(transaction.merge_key, transaction)

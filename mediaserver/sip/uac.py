@@ -7,39 +7,30 @@ longer session interval (RFC 4028 7.3).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mediaserver.errors import MediaServerError
 from mediaserver.sip.address import Address
-from mediaserver.sip.core import (
-    SUPPORTED,
-    AgentCore,
-    Fields,
-    add_credentials,
-)
-from mediaserver.sip.derived import MAX_FORWARDS, cancel_of
+from mediaserver.sip.attempts import Attempts
+from mediaserver.sip.core import AgentCore, Fields
+from mediaserver.sip.derived import cancel_of
 from mediaserver.sip.dialog import Dialog
 from mediaserver.sip.digest import Credentials
 from mediaserver.sip.events import Answered, Progressed, Refused
-from mediaserver.sip.headers import Headers
 from mediaserver.sip.hop import Hop
 from mediaserver.sip.keyring import Keyring
-from mediaserver.sip.message import Request, Response
+from mediaserver.sip.message import Response
 from mediaserver.sip.outcome import status_of
 from mediaserver.sip.placement import HOP_PATIENCE, Attempt, Placement
 from mediaserver.sip.progress import Progress
 from mediaserver.sip.reasons import reason_for
 from mediaserver.sip.reinvite import Reinvite
 from mediaserver.sip.session import Session, SessionState
-from mediaserver.sip.session_timer import min_se, proposal
+from mediaserver.sip.session_timer import min_se
 from mediaserver.sip.stray import Strays
 from mediaserver.sip.transaction import Failure
 from mediaserver.sip.transaction_table import State
 from mediaserver.sip.uri import SipUri
-
-RELIABLE = ("Supported", "timer, 100rel")
-"""What an INVITE of ours with an offer says it understands. Without one, a reliable response would
-bring an offer, to be answered at once (RFC 3262 5)."""
 
 _HOP = "hop"
 
@@ -52,6 +43,7 @@ class Uac:
         self._reinvite = reinvite
         self._progress = Progress(core)
         self._strays = Strays(core)
+        self._attempts = Attempts(core, reinvite)
 
     def invite(
         self,
@@ -63,6 +55,8 @@ class Uac:
         to: str | None,
         headers: Fields,
         credentials: Credentials | None,
+        detours: Mapping[Hop, Hop],
+        interval: int | None,
     ) -> Session:
         """See `Agent.invite`."""
         core = self._core
@@ -76,14 +70,16 @@ class Uac:
             headers=tuple(headers),
             offer=offer,
             hops=others,
+            detours=detours,
+            interval=interval,
         )
-        request = self._request(placement, first, offer(first), 1)
+        attempt = self._attempts.write(placement, first, offer(first), 1, None, now)
         session = Session(
             id=core.token(),
             server=False,
-            invite=request,
-            hop=first,
-            invite_hop=first,
+            invite=attempt.request,
+            hop=attempt.hop,
+            invite_hop=attempt.hop,
             state=SessionState.CALLING,
             local_tag=tag,
             placement=placement,
@@ -91,34 +87,24 @@ class Uac:
         if credentials is not None:
             session.keyring = Keyring(credentials, hops, core.token)
         core.sessions[session.id] = session
-        self._send(session, placement, Attempt(request, first), now)
+        self._send(session, placement, attempt, now)
         return session
-
-    def _request(self, placement: Placement, hop: Hop, body: bytes, number: int) -> Request:
-        core = self._core
-        fields = Headers()
-        fields.add("Via", str(core.via(hop)))
-        fields.add("Max-Forwards", MAX_FORWARDS)
-        fields.add("From", str(placement.caller))
-        fields.add("To", str(placement.called))
-        fields.add("Call-ID", placement.call_id)
-        fields.add("CSeq", f"{number} INVITE")
-        for field in self._reinvite.offer_fields(hop, body):
-            fields.add(*(RELIABLE if field is SUPPORTED and body else field))
-        for name, value in (*proposal(placement.shortest), *placement.headers):
-            fields.add(name, value)
-        fields.add("User-Agent", core.user_agent)
-        return Request("INVITE", str(placement.target), fields, body)
 
     def _send(self, session: Session, placement: Placement, attempt: Attempt, now: float) -> None:
         core = self._core
         request, hop = attempt.request, attempt.hop
         session.invite, session.invite_hop, session.hop = request, hop, hop
+        session.around = attempt.around
         session.calling = attempt.transaction = core.transactions.request(
             request, hop, lambda outcome, now: self._heard(session, attempt, outcome, now), now
         )
         if placement.hops:
-            core.set_timer(session, _HOP, now + HOP_PATIENCE, self._hop_silent)
+            core.set_timer(
+                session,
+                _HOP,
+                now + HOP_PATIENCE,
+                lambda session, now: self._hop_silent(session, attempt, now),
+            )
 
     # Giving up
 
@@ -177,6 +163,7 @@ class Uac:
         if placement is not None and not session.cancelling:
             if response is not None and self._mended(session, placement, attempt, response, now):
                 return
+            self._attempts.failed(placement, attempt, response, now)
             unreachable = response is None or response.status == 503
             if unreachable and not placement.alerted and self._next_hop(session, placement, now):
                 return
@@ -208,17 +195,20 @@ class Uac:
         elif keys is None or not keys.learn(response, attempt.hop, placement.answered):
             return False
         number = attempt.request.cseq.number + 1
-        request = self._request(placement, attempt.hop, attempt.request.body, number)
-        if keys is not None:
-            add_credentials(request, keys, attempt.hop)
+        self._attempts.failed(placement, attempt, response, now)
+        body = attempt.request.body
+        again = self._attempts.write(placement, attempt.hop, body, number, keys, now)
         self._core.drop_dialogs(session)
         session.dialog = None
-        self._send(session, placement, Attempt(request, attempt.hop), now)
+        self._send(session, placement, again, now)
         return True
 
-    def _hop_silent(self, session: Session, now: float) -> None:
-        if session.placement is not None and not session.cancelling:
-            self._next_hop(session, session.placement, now)
+    def _hop_silent(self, session: Session, attempt: Attempt, now: float) -> None:
+        placement = session.placement
+        if placement is None or session.cancelling:
+            return
+        self._attempts.silent(placement, attempt, now)
+        self._next_hop(session, placement, now)
 
     def _next_hop(self, session: Session, placement: Placement, now: float) -> bool:
         """Send the INVITE to the next hop; False when there is none that it can be written for."""
@@ -227,12 +217,11 @@ class Uac:
             hop = placement.hops.pop(0)
             number = session.invite.cseq.number
             try:
-                request = self._request(placement, hop, placement.offer(hop), number)
+                body = placement.offer(hop)
+                attempt = self._attempts.write(placement, hop, body, number, session.keyring, now)
             except MediaServerError:
                 continue  # no offer for this hop, so it leads nowhere
-            if session.keyring is not None:
-                add_credentials(request, session.keyring, hop)
-            self._send(session, placement, Attempt(request, hop), now)
+            self._send(session, placement, attempt, now)
             return True
         return False
 
@@ -253,7 +242,7 @@ class Uac:
             branch.dialog.route_set = dialog.route_set
             branch.dialog.remote_target = dialog.remote_target
             dialog = branch.dialog
-        core.adopt(session, dialog, session.invite_hop)
+        core.adopt(session, dialog, session.invite_hop, now)
         session.note_methods(response)
         session.sdp = session.invite.body
         session.to_acknowledge = session.invite

@@ -12,7 +12,8 @@ from mediaserver.sip.events import (
     ReinviteAcknowledged,
 )
 from mediaserver.sip.hop import Hop
-from mediaserver.sip.message import Request, respond
+from mediaserver.sip.message import Request
+from mediaserver.sip.replies import respond
 from mediaserver.sip.routing import is_natted
 from mediaserver.sip.session import EndCause, Session, SessionState, Unacknowledged
 from mediaserver.sip.session_timer import SessionTimers
@@ -49,7 +50,7 @@ class Uas:
         session.note_methods(request)
         transaction.owner = session.id
         core.sessions[session.id] = session
-        core.adopt(session, Dialog.of_server(request, tag), hop)
+        core.adopt(session, Dialog.of_server(request, tag), hop, now)
         core.reply(transaction, 100, now)
         core.emit(Invited(session, now, request))
 

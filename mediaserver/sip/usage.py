@@ -97,7 +97,7 @@ class Usage:
         dialog.refresh(request)
         session.note_methods(request)
         session.natted = is_natted(request, hop)
-        core.route(session, hop)
+        core.route(session, hop, now)
         if offerless_update:
             timer = self._reinvite.timers.answer_fields(session, request, now)
             fields = (core.contact_field(session.hop), ALLOW, SUPPORTED, *timer)

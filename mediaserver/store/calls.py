@@ -12,6 +12,8 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    delete,
+    exists,
     func,
     insert,
     select,
@@ -27,6 +29,9 @@ from .database import Database
 from .outbox import enqueue
 from .page_token import Position, read_token, write_token
 from .writer import Change, Step
+
+FORGET_AT_ONCE: Final = 500
+"""Calls that are looked at, and forgotten, in one go: others wait while it runs."""
 
 _TABLE: Final = schema.calls
 _KEPT: Final = ("sip_call_id", "answered_at", "ended_at", "end_reason")
@@ -46,6 +51,31 @@ _GIVE_UP: Final = Change(
     update(_TABLE)
     .where(_TABLE.c.ended_at.is_(None))
     .values(ended_at=bindparam("b_ended_at"), end_reason=bindparam("b_end_reason")),
+)
+_FORGET: Final = Change(
+    23,
+    delete(_TABLE).where(
+        _TABLE.c.id == bindparam("b_id"), _TABLE.c.ended_at <= bindparam("before")
+    ),
+)
+
+_NEXT_PROJECT: Final = select(func.min(_TABLE.c.project_id)).where(
+    _TABLE.c.project_id > bindparam("last")
+)
+_RECORDED: Final = exists().where(
+    schema.recordings.c.project_id == _TABLE.c.project_id,
+    schema.recordings.c.call_id == _TABLE.c.id,
+)
+# Read straight off the index, whatever else there is: calls by the instant they began at.
+_OLDEST: Final = (
+    select(_TABLE.c.id, _TABLE.c.created_at, _TABLE.c.ended_at, _RECORDED.label("recorded"))
+    .where(
+        _TABLE.c.project_id == bindparam("project_id"),
+        tuple_(_TABLE.c.created_at, _TABLE.c.id) > tuple_(bindparam("at"), bindparam("after")),
+        _TABLE.c.created_at <= bindparam("before"),
+    )
+    .order_by(_TABLE.c.created_at, _TABLE.c.id)
+    .limit(bindparam("most"))
 )
 
 
@@ -101,6 +131,38 @@ class Calls:
         """Note of all calls whose end is not known that they are over: none is up at a start."""
         step = Step(_GIVE_UP, {"b_ended_at": ended_at, "b_end_reason": end_reason})
         await self._database.write([step])
+
+    async def forget(self, before: int) -> int:
+        """Remove calls that ended by `before` microseconds and have no recording any more.
+
+        Returns how many. Reads from the oldest on, until there is none of that age any more.
+        """
+        forgotten, project = 0, ""
+        while (project_id := await self._next_project(project)) is not None:
+            forgotten += await self._forget(project_id, before)
+            project = project_id
+        return forgotten
+
+    async def _forget(self, project_id: str, before: int) -> int:
+        forgotten = 0
+        where = {"project_id": project_id, "before": before, "most": FORGET_AT_ONCE}
+        at, after = -1, ""
+        while rows := await self._database.read(_OLDEST, where | {"at": at, "after": after}):
+            at, after = rows[-1].created_at, rows[-1].id
+            over = [
+                Step(_FORGET, {"b_id": row.id, "before": before})
+                for row in rows
+                if row.ended_at is not None and row.ended_at <= before and not row.recorded
+            ]
+            if over:
+                await self._database.write(over)
+                forgotten += len(over)
+        return forgotten
+
+    async def _next_project(self, last: str) -> str | None:
+        rows = await self._database.read(_NEXT_PROJECT, {"last": last})
+        project_id: str | None = rows[0][0]
+        return project_id
 
     async def _write(
         self, change: Change, call: CallRecord, announcements: Sequence[Announcement]

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from mediaserver.errors import LocalError
+from mediaserver.recording.failure import RecordingFailed, failure_of
 
 NICENESS: Final = 10
 
@@ -87,7 +88,7 @@ def _heart(answers: BinaryIO) -> Callable[[], None]:
 def _portable(error: Exception) -> Exception:
     """Return an error as it can be sent, with the traceback of one that nobody thought of."""
     if isinstance(error, LocalError):
-        return LocalError(str(error))
+        return RecordingFailed(str(error), failure_of(error))
     error.add_note("".join(traceback.format_exception(error)))
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import structlog
 
-from ..errors import LocalError
+from ..recording.failure import RecordingFailed, encoding_failure
 from .encoder import LENGTH, packed
 
 PATIENCE: Final = 18.0
@@ -47,12 +47,14 @@ class EncoderProcess:
     async def start(cls, gone: Callable[[EncoderProcess], None]) -> EncoderProcess:
         """Start a process, and wait until it is ready; `gone` is called when it ends.
 
-        Raises LocalError when there is no room for it, `EncoderLost` when it does not get ready.
+        Raises `RecordingFailed` when there is no room for it, `EncoderLost` when it does not get
+        ready.
         """
         try:
             process = await asyncio.to_thread(_start)
         except OSError as error:
-            raise LocalError(f"no encoder can be started: {error.strerror}") from error
+            problem = f"no encoder can be started: {error.strerror}"
+            raise RecordingFailed(problem, encoding_failure(error)) from error
         encoder = cls(process)
 
         def ended() -> None:

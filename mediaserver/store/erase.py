@@ -75,7 +75,7 @@ class Eraser:
         at = int(self._clock.time() * 1e6)
         if not await self._tombstones.bury(deletion, reason, at, by):
             return False
-        self._log_to_clear = True
+        self.log_holds_something()
         log.info(
             "recording erased",
             recording_id=deletion.id,
@@ -92,6 +92,10 @@ class Eraser:
         while owed := await self._tombstones.owed(BATCH, last):
             last = owed[-1].id
             await asyncio.gather(*map(self._settle, owed))
+
+    def log_holds_something(self) -> None:
+        """Note that the database's log of changes holds what was deleted just now."""
+        self._log_to_clear = True
 
     async def clear_log(self) -> None:
         """Empty the database's log of changes, if something was deleted since it was empty.

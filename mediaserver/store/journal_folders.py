@@ -17,13 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaserver.errors import LocalError
-from mediaserver.recording.journal import HEADER_SIZE, JournalHeader, offset, read_notes
+from mediaserver.recording.journal import (
+    HEADER_SIZE,
+    NOTES,
+    JournalHeader,
+    offset,
+    read_notes,
+)
 from mediaserver.recording.resource import Direction
 from mediaserver.recording.skew import sent_range
 from mediaserver.rtp.skew import read_leads
 
 from .files import sync_folder
 from .holes import punch
+from .note_holes import rewrite_notes
 from .tombstones import NEVER, Stretch
 
 BATCH: Final = 256
@@ -75,6 +82,7 @@ class JournalFolders:
     def keep_only(self, journal: str, needed: Iterable[Stretch], before: int = NEVER) -> None:
         """Take out of a journal all that is not `needed` and lies before `before`.
 
+        So is what was noted of it, but for how far the clocks had parted.
         LocalError if that cannot be done. A journal that is gone is no error.
         """
         path = self._path(journal)
@@ -83,6 +91,7 @@ class JournalFolders:
             leads = read_leads(read_notes(path))
             for file in sorted(path.glob("*.journal")):
                 _keep_only(file, stretches, before, leads)
+            rewrite_notes(path / NOTES, stretches, before)
         except FileNotFoundError:
             return
         except OSError as error:

@@ -23,7 +23,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from ..errors import LocalError
+from ..recording.failure import Failure, RecordingFailed
 from ..recording.journal import JournalHeader
 from ..recording.resource import Direction
 from .batch_write import LIST, Lane, open_lane
@@ -73,8 +73,10 @@ class JournalFile:
             self._begun = self._writer.has_begun(self._journal)
         if self._begun:
             await self._writer.barrier()
-        if self._journal.fault is not None:
-            raise LocalError(self._journal.fault)
+        fault = self._journal.fault
+        if fault is not None:
+            # Whoever waits gets one of its own: a traceback is not shared.
+            raise RecordingFailed(str(fault), fault.failure)
 
     async def close(self) -> None:
         """Close the file once everything queued is in it; LocalError as for `flushed`."""
@@ -149,7 +151,7 @@ class JournalWriter:
         else:
             for number in set(numbers.tolist()):
                 if number in self._journals:
-                    self._journals[number].fail(_TOO_SLOW)
+                    self._journals[number].fail(_TOO_SLOW, Failure.STORAGE_TOO_SLOW)
 
     def write_piece(self, journal: OpenJournal, position: int, data: bytes) -> None:
         """Queue samples for one journal."""
@@ -157,7 +159,7 @@ class JournalWriter:
         if self.reserve(len(data)):
             self._queue.put((journal.number, position, data))
         else:
-            journal.fail(_TOO_SLOW)
+            journal.fail(_TOO_SLOW, Failure.STORAGE_TOO_SLOW)
 
     def write_note(self, journal: OpenJournal, spans: bytes) -> None:
         """Queue notes for the leg of a journal; they are let go when the queue is full."""

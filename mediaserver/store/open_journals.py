@@ -16,6 +16,7 @@ import structlog
 from numpy.typing import NDArray
 
 from ..errors import LocalError
+from ..recording.failure import Failure, RecordingFailed, failure_of
 from ..recording.journal import HEADER_SIZE, NOTES, JournalHeader, create, offset
 from ..recording.resource import Direction
 from .batch_write import Lane, Writes
@@ -33,7 +34,7 @@ class OpenJournal:
         self._folder = folder
         self.made = False
         """Whether the file was created, or tried to be."""
-        self.fault: str | None = None
+        self.fault: RecordingFailed | None = None
         """Why not all of it could be written: the first reason there was."""
         self._noted = 0
         self._note_failed = False
@@ -43,14 +44,14 @@ class OpenJournal:
         """Where the file is."""
         return self._data_dir / self._folder / f"{self.header.direction}.journal"
 
-    def fail(self, reason: str) -> None:
+    def fail(self, problem: str, failure: Failure) -> None:
         """Note why it is not whole."""
-        self.fault = self.fault or reason
+        self.fault = self.fault or RecordingFailed(problem, failure)
 
     def fail_writing(self, error: Exception) -> None:
         """Note the error that kept samples out of the file."""
         why = error.strerror if isinstance(error, OSError) else type(error).__name__
-        self.fail(f"cannot write the journal {self.path}: {why}")
+        self.fail(f"cannot write the journal {self.path}: {why}", failure_of(error))
 
     def append_note(self, data: bytes) -> None:
         """Append to the notes beside the journal.
@@ -242,5 +243,5 @@ class OpenJournals:
             try:
                 self._descriptors[journal.number] = create(journal.path, journal.header)
             except (LocalError, OSError) as error:
-                journal.fail(str(error))
+                journal.fail(str(error), failure_of(error))
         return int(self._descriptors[journal.number])

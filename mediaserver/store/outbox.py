@@ -172,6 +172,13 @@ _WITHDRAW: Final = Change(
     36,
     delete(_TABLE).where(_TABLE.c.stream == bindparam("b_stream"), _TABLE.c.state != _DELIVERED),
 )
+_moved: Final = _TABLE.c.next_attempt_at + bindparam("b_by")
+_SHIFT: Final = Change(
+    37,
+    update(_TABLE)
+    .where(_TABLE.c.next_attempt_at > AT_ONCE)
+    .values(next_attempt_at=case((_moved > AT_ONCE, _moved), else_=AT_ONCE + 1)),
+)
 
 _DUE: Final = (
     select(_TABLE)
@@ -252,6 +259,10 @@ class Outbox:
         """An attempt failed, the next is to be made at `next_attempt_at` microseconds."""
         values = {"b_id": id, "b_at": next_attempt_at, "b_why": why[:MAX_WHY]}
         await self._database.write([Step(_FAIL, values)], announces=True)
+
+    async def shift(self, by: int) -> None:
+        """All that was tried is due `by` microseconds later: the wall clock was set by as much."""
+        await self._database.write([Step(_SHIFT, {"b_by": by})])
 
     async def bury(self, id: int, why: str) -> None:
         """The last attempt failed: kept as a dead letter, the next of its stream is due."""

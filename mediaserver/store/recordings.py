@@ -10,6 +10,7 @@ from sqlalchemy import Row, Select, bindparam, insert, select, tuple_, update
 
 from mediaserver.errors import LocalError
 from mediaserver.recording.announcement import Announcement
+from mediaserver.recording.failure import Failure
 from mediaserver.recording.resource import (
     Audio,
     Direction,
@@ -159,7 +160,7 @@ def _values(recording: Recording) -> dict[str, Any]:
         "b_span_end": span.end,
         "b_stop_reason": recording.stop_reason,
         "b_stop_digit": recording.stop_digit,
-        "b_error_code": recording.error_code,
+        "b_error_code": recording.failure,
         "b_error_message": recording.error_message,
         "b_audio": [asdict(audio) for audio in recording.audio],
         "b_pauses": [asdict(pause) for pause in recording.pauses],
@@ -197,7 +198,7 @@ def _recording(row: Row[Any]) -> Recording:
             duration_us=row.duration_us,
             stop_reason=None if row.stop_reason is None else StopReason(row.stop_reason),
             stop_digit=row.stop_digit,
-            error_code=None if row.error_code is None else ErrorCode(row.error_code),
+            failure=None if row.error_code is None else _failure(row.error_code),
             error_message=row.error_message,
             audio=tuple(_audio(item) for item in row.audio),
             pauses=tuple(_pause(item) for item in row.pauses),
@@ -210,6 +211,12 @@ def _recording(row: Row[Any]) -> Recording:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise LocalError(f"the row of recording {row.id} makes no sense: {error}") from error
+
+
+def _failure(word: str) -> Failure:
+    # Before there were reasons the contract's code was kept.
+    codes = {ErrorCode.TIMEOUT: Failure.RENDER_TIMEOUT, ErrorCode.INTERNAL_ERROR: Failure.INTERNAL}
+    return codes[ErrorCode(word)] if word in set(ErrorCode) else Failure(word)
 
 
 def _audio(item: dict[str, Any]) -> Audio:

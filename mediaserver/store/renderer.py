@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from ..errors import LocalError
+from ..recording.failure import Failure, RecordingFailed
 from ..recording.rendering import Rendered, RendererFull, RenderJob
 from .encoder import RENDER
 from .encoder_process import EncoderLost, EncoderProcess
@@ -164,7 +165,7 @@ class Renderer:
                 )  # fmt: skip
             else:
                 return rendered
-        raise LocalError(f"the encoder failed {ATTEMPTS} times")
+        raise RecordingFailed(f"the encoder failed {ATTEMPTS} times", Failure.ENCODER_FAILED)
 
     async def _ask(self, job: RenderJob, limit: float) -> Any:
         """Give a job to a process; one that did not answer, for whatever reason, is ended."""

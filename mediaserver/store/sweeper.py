@@ -8,9 +8,12 @@ a journal                       `keep_journal` after the last of its 10 minutes
                                 recordings ended
 a journal of no recording       a day after it was made              10 minutes
 a callback, delivered or dead   30 days after it was enqueued        10 minutes
+a call                          `keep_calls` after its end, but not  hour
+                                while it has a recording
 ==============================  ===================================  ==================
 
-A recording that is not in a final state is never touched, nor is its journal.
+A recording that is not in a final state is never touched, nor is its journal; nor is a call that is
+up.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import structlog
 from mediaserver.clock import Clock
 from mediaserver.errors import LocalError
 
+from .calls import Calls
 from .erase import Eraser, InUse
 from .journal_folders import Folder, JournalFolders
 from .outbox import Outbox
@@ -45,6 +49,9 @@ begun for is in the database long before."""
 REMEMBERED: Final = 30 * 86_400.0
 """Seconds for which it is known what became of a callback."""
 
+CALLS_EVERY: Final = 3600.0
+"""Seconds between looks at the calls: each goes through all that are old enough."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -57,18 +64,23 @@ class Sweeper:
         tombstones: Tombstones,
         journals: JournalFolders,
         outbox: Outbox,
+        calls: Calls,
         clock: Clock,
         *,
         keep_journal: float,
+        keep_calls: float | None,
         in_use: InUse,
     ) -> None:
-        """`keep_journal` is in seconds."""
+        """`keep_journal` and `keep_calls` are in seconds; None: for ever."""
         self._eraser = eraser
         self._tombstones = tombstones
         self._journals = journals
         self._outbox = outbox
+        self._calls = calls
         self._clock = clock
         self._keep_journal = keep_journal
+        self._keep_calls = keep_calls
+        self._calls_looked_at: float | None = None
         self._in_use = in_use
         self._task: asyncio.Task[None] | None = None
 
@@ -89,9 +101,10 @@ class Sweeper:
         await self._try(self._eraser.clear_log)
 
     async def sweep_all(self) -> None:
-        """Do the same, and remove the journals and callbacks that are not needed any more."""
+        """Do the same, and remove journals, callbacks and calls that are not needed any more."""
         await self._try(self._remove_journals)
         await self._try(self._forget_callbacks)
+        await self._try(self._forget_calls)
         await self.sweep()
 
     async def _run(self) -> None:
@@ -160,6 +173,16 @@ class Sweeper:
 
     async def _forget_callbacks(self) -> None:
         await self._outbox.forget(self._now() - round(REMEMBERED * 1e6))
+
+    async def _forget_calls(self) -> None:
+        now = self._clock.monotonic()
+        last = self._calls_looked_at
+        if self._keep_calls is None or (last is not None and now - last < CALLS_EVERY):
+            return
+        if count := await self._calls.forget(self._now() - round(self._keep_calls * 1e6)):
+            self._eraser.log_holds_something()
+            log.info("calls forgotten", count=count)
+        self._calls_looked_at = now
 
     def _now(self) -> int:
         return int(self._clock.time() * 1e6)

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
@@ -25,6 +26,7 @@ from mediaserver.recording.announcement import Announcement
 
 from .manner import Manner, Manners
 from .outbound import FetchFailed, Poster, Reply
+from .retry_times import RetryTimes
 from .schedule import read_retry_after
 from .targets import BadUrl, Target
 
@@ -49,7 +51,7 @@ GRACE: Final = 5.0
 """Seconds that attempts under way are given to end when the server stops."""
 
 NAP: Final = 5.0
-"""Seconds after which the outbox is looked at again although nothing happened: the clock may
+"""Seconds after which the outbox is looked at again although nothing happened: the wall clock may
 have been set."""
 
 PACE: Final = 0.05
@@ -110,6 +112,9 @@ class OutboxQueue(Protocol):
     async def failed(self, id: int, next_attempt_at: int, why: str) -> None:
         """It is to be tried again."""
 
+    async def shift(self, by: int) -> None:
+        """All that was tried is due so many microseconds later."""
+
     async def bury(self, id: int, why: str) -> None:
         """It is given up."""
 
@@ -129,6 +134,7 @@ class Delivery:
         self._poster = poster
         self._manners = manners
         self._clock = clock
+        self._times = RetryTimes(outbox, clock)
         self._timeout = timeout
         self._attempts: dict[int, asyncio.Task[None]] = {}
         self._at_origin: Counter[str] = Counter()
@@ -165,11 +171,12 @@ class Delivery:
             looked = loop.time()
             nap = NAP
             try:
-                now = self._now()
+                await self._times.follow()
+                now = self._times.now()
                 await self._begin_due(now)
                 next_due = await self._outbox.next_due(after=now)
                 if next_due is not None:
-                    nap = min(max((next_due - self._now()) / 1e6, 0.0), NAP)
+                    nap = min(max((next_due - self._times.now()) / 1e6, 0.0), NAP)
             except LocalError as error:
                 log.warning("callbacks wait for the database", why=str(error))
             except Exception:
@@ -244,13 +251,15 @@ class Delivery:
             self._begin_kept(queued.origin)
 
     async def _send(self, queued: Queued) -> Reply | FetchFailed:
-        announcement, manner = queued.announcement, self._manner(queued)
+        manner = self._manner(queued)
+        announcement = queued.announcement
         try:
             target = Target.parse(announcement.url)
         except BadUrl as error:
             return FetchFailed(400, str(error))
         at = int(self._clock.time())
         try:
+            announcement = replace(announcement, body=manner.body(announcement.body))
             return await self._poster.post(
                 target,
                 announcement.body,
@@ -270,19 +279,20 @@ class Delivery:
         """Write down what became of an attempt."""
         if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
             self._suspects.pop(queued.origin, None)
-            self._say(queued, "callback delivered", outcome.status)
-            await self._note(lambda: self._outbox.delivered(queued.id, self._now()))
+            self._say(log.info, queued, "callback delivered", outcome)
+            at = round(self._clock.time() * 1e6)
+            await self._note(lambda: self._outbox.delivered(queued.id, at))
             return
         self._suspect(queued.origin)
         why = f"answered {outcome.status}" if isinstance(outcome, Reply) else outcome.reason
         delay = self._delay(queued, outcome)
         if delay is None:
-            self._say(queued, "callback given up", outcome.status, why=why)
+            self._say(log.warning, queued, "callback given up", outcome, why=why)
             await self._note(lambda: self._outbox.bury(queued.id, why))
             return
-        self._say(queued, "callback not taken", outcome.status, why=why, again_in=round(delay, 1))
-        at = self._now() + round(delay * 1e6)
-        await self._note(lambda: self._outbox.failed(queued.id, at, why))
+        again = round(delay, 1)
+        self._say(log.warning, queued, "callback not taken", outcome, why=why, again_in=again)
+        await self._note(lambda: self._times.failed(queued.id, delay, why))
 
     def _delay(self, queued: Queued, outcome: Reply | FetchFailed) -> float | None:
         """Return the seconds until the next attempt, None if there is to be none."""
@@ -321,17 +331,21 @@ class Delivery:
             await asyncio.sleep(wait)
         return None
 
-    def _now(self) -> int:
-        return round(self._clock.time() * 1e6)
-
     @staticmethod
-    def _say(queued: Queued, event: str, status: int, **more: object) -> None:
+    def _say(
+        say: Callable[..., None],
+        queued: Queued,
+        event: str,
+        outcome: Reply | FetchFailed,
+        **more: object,
+    ) -> None:
         announcement = queued.announcement
-        log.info(
+        say(
             event,
             # An origin has neither path nor password.
             origin=queued.origin,
-            status=status,
+            # A failure's own status is nothing that the receiver has said.
+            status=outcome.status if isinstance(outcome, Reply) else None,
             stream=announcement.stream,
             sequence=announcement.sequence,
             attempt=queued.attempts + 1,

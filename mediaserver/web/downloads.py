@@ -26,7 +26,7 @@ from .errors import ApiError, not_found
 from .growing import GrowingAudio, GrowingReader
 from .links import Links
 from .ranges import RangeError, Stretch, choose_stretch, matches_etag
-from .recordings import RecordingReader, is_id, listed, read_query, shown
+from .recordings import RecordingReader, find_recording, listed, read_query, shown
 from .views import mime_type
 
 log = structlog.get_logger(__name__)
@@ -102,7 +102,7 @@ class DownloadRoutes:
         query = read_query(request, (*_LINK, "follow"))
         wanted, rendition = chosen_format(query.get("format")), chosen_rendition(query)
         follow = asks_to_follow(query)
-        recording = await self._find(request.match_info["recording"])
+        recording = await find_recording(self._recordings, self._project_id, request)
         if recording.state not in FINAL and rendition == 0:
             return await self._growing.answer(request, recording, wanted, follow=follow)
         audio = _audio_of(recording, wanted, rendition)
@@ -114,14 +114,6 @@ class DownloadRoutes:
             return await self._answer(request, recording, audio, opened)
         finally:
             os.close(opened.fd)
-
-    async def _find(self, recording_id: str) -> Recording:
-        found = None
-        if is_id(recording_id):
-            found = await self._recordings.get(self._project_id, None, recording_id)
-        if found is None:
-            raise not_found("recording")
-        return found
 
     async def _answer(
         self, request: web.Request, recording: Recording, audio: Audio, opened: Opened

@@ -2,7 +2,8 @@
 
 What there is at a moment is a file like any other, with its length, so that every player opens it;
 asked again later, it is longer. Who follows it gets what comes for as long as the recording lasts,
-behind a header that says no length. Audio is read and mixed off the loop, a chunk at a time.
+behind a header that says no length. Audio is read, mixed and brought to the sample rate that its
+files will have off the loop, a chunk at a time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from mediaserver.calls.growing import SoFar
+from mediaserver.recording.encoding import Resampling
 from mediaserver.recording.rendering import RenderJob
 from mediaserver.recording.resource import Format, Recording
 from mediaserver.recording.track import Track, open_track
@@ -95,17 +97,21 @@ class GrowingAudio:
 
     async def _send_so_far(self, request: web.Request, so_far: SoFar) -> web.StreamResponse:
         async with opened(so_far) as track:
-            header = wav_header(track.rate, track.channels, track.length)
+            resampling = Resampling(track.rate, so_far.sample_rate, track.channels, track.length)
+            length = resampling.length
+            header = wav_header(so_far.sample_rate, track.channels, length)
             response = _response(so_far.job)
-            response.content_length = len(header) + WIDTH * track.channels * track.length
-            pieces = _pieces(track, 0, track.length)
+            response.content_length = len(header) + WIDTH * track.channels * length
+            pieces = _whole(track, resampling)
             return await send_pieces(request, response, header, pieces, self._stall)
 
     async def _send_all(self, request: web.Request, growing: Growing) -> web.StreamResponse:
         so_far = await growing.so_far()
         job = so_far.job
-        header = wav_header(job.rate, 2 if job.stereo else 1, None)
-        pieces = _follow(request, growing, so_far)
+        channels = 2 if job.stereo else 1
+        header = wav_header(so_far.sample_rate, channels, None)
+        resampling = Resampling(job.rate, so_far.sample_rate, channels, None)
+        pieces = _follow(request, growing, so_far, resampling)
         return await send_pieces(request, _response(job), header, pieces, self._stall)
 
 
@@ -117,7 +123,9 @@ async def opened(so_far: SoFar) -> AsyncIterator[Track]:
         yield await asyncio.to_thread(stack.enter_context, opening)
 
 
-async def _follow(request: web.Request, growing: Growing, so_far: SoFar) -> AsyncGenerator[bytes]:
+async def _follow(
+    request: web.Request, growing: Growing, so_far: SoFar, resampling: Resampling
+) -> AsyncGenerator[bytes]:
     """Yield a recording's audio as it comes, until it has ended or nobody listens any more."""
     done = 0
     while True:
@@ -125,10 +133,11 @@ async def _follow(request: web.Request, growing: Growing, so_far: SoFar) -> Asyn
         async with opened(replace(so_far, over=False)) as track:
             held = 0 if so_far.over else round(HOLD * track.rate)
             length = max(done, track.length - held)
-            async for piece in _pieces(track, done, length):
+            async for piece in _pieces(track, done, length, resampling):
                 yield piece
             done = length
         if so_far.over:
+            yield resampling.rest().tobytes()
             return
         await asyncio.sleep(LOOK)
         if request.transport is None or request.transport.is_closing():
@@ -136,15 +145,24 @@ async def _follow(request: web.Request, growing: Growing, so_far: SoFar) -> Asyn
         so_far = await growing.so_far()
 
 
-async def _pieces(track: Track, begin: int, end: int) -> AsyncGenerator[bytes]:
-    """Yield the samples of a track as they are in a wav, a chunk at a time."""
+async def _whole(track: Track, resampling: Resampling) -> AsyncGenerator[bytes]:
+    """Yield all samples of a track as they are in a wav of another sample rate, or the same."""
+    async for piece in _pieces(track, 0, track.length, resampling):
+        yield piece
+    yield resampling.rest().tobytes()
+
+
+async def _pieces(
+    track: Track, begin: int, end: int, resampling: Resampling
+) -> AsyncGenerator[bytes]:
+    """Yield some samples of a track that way, a chunk at a time."""
     step = CHUNK_SECONDS * track.rate
     for at in range(begin, end, step):
-        yield await asyncio.to_thread(_read, track, at, min(at + step, end))
+        yield await asyncio.to_thread(_read, track, at, min(at + step, end), resampling)
 
 
-def _read(track: Track, begin: int, end: int) -> bytes:
-    return track.read(begin, end).astype("<i2", copy=False).tobytes()
+def _read(track: Track, begin: int, end: int, resampling: Resampling) -> bytes:
+    return resampling.take(track.read(begin, end)).astype("<i2", copy=False).tobytes()
 
 
 def _response(job: RenderJob) -> web.StreamResponse:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
+import re
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from mediaserver.clock import Clock
 from mediaserver.recording.resource import Audio
@@ -21,6 +22,9 @@ LIFETIME: Final = 3600
 """Seconds a signed URL works (contract B1)."""
 
 _PURPOSE: Final = b"mediaserver: download links, version 2"
+
+
+_PATH: Final = re.compile(r"/api/v1/recordings/([^/]+)/download")
 
 
 def download_path(recording_id: str) -> str:
@@ -43,15 +47,18 @@ class Links:
 
     def signed(self, recording_id: str, audio: Audio) -> str:
         """Return a URL that opens one file of a recording for the next 60 minutes."""
-        format, rendition = audio.format.value, str(audio.rendition)
-        expires = str(math.ceil(self._clock.time()) + LIFETIME)
-        query = {
-            "format": format,
-            "rendition": rendition,
-            "expires": expires,
-            "signature": self._signature(recording_id, format, rendition, expires),
-        }
-        return f"{download_url(self._public_url, recording_id)}?{urlencode(query)}"
+        return self._signed(recording_id, audio.format.value, str(audio.rendition))
+
+    def renewed(self, url: str) -> str:
+        """Return a URL that was signed here, however long ago, as `signed` would make it now.
+
+        One that is none of ours is returned as it is.
+        """
+        parts = urlsplit(url)
+        path, query = _PATH.search(parts.path), dict(parse_qsl(parts.query))
+        if path is None or not {"format", "rendition"} <= set(query):
+            return url
+        return self._signed(path[1], query["format"], query["rendition"])
 
     def opens(
         self, recording_id: str, format: str, rendition: str, expires: str, signature: str
@@ -62,6 +69,16 @@ class Links:
             return False
         # Ours, so it is a number.
         return self._clock.time() <= int(expires)
+
+    def _signed(self, recording_id: str, format: str, rendition: str) -> str:
+        expires = str(math.ceil(self._clock.time()) + LIFETIME)
+        query = {
+            "format": format,
+            "rendition": rendition,
+            "expires": expires,
+            "signature": self._signature(recording_id, format, rendition, expires),
+        }
+        return f"{download_url(self._public_url, recording_id)}?{urlencode(query)}"
 
     def _signature(self, recording_id: str, format: str, rendition: str, expires: str) -> str:
         signed = f"GET\n{download_path(recording_id)}\n{format}\n{rendition}\n{expires}"

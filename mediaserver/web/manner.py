@@ -9,6 +9,8 @@ tried again           by `callbacks.schedule`,        after 1, 2, 4, 8, 60, 1800
                       longer for Retry-After          and 7200 seconds
 410                   ends it                         is a failure like any other
 a redirect            is a failure like any other     is followed, each hop signed anew
+the body              is the same at every attempt    is the same but for its links, which
+                                                      work for an hour from the attempt
 ====================  ==============================  =================================
 """
 
@@ -19,10 +21,12 @@ from dataclasses import dataclass
 
 from mediaserver.recording.announcement import Announcement, Kind
 
+from .links import Links
 from .outbound import MAX_REDIRECTS
 from .schedule import READY_DELAYS, Schedule
 from .signatures import RECORDING_READY, EnfonicaSigner, Signer
 from .targets import Target
+from .views import announced_again
 
 Headers = Callable[[Announcement, Target, int], dict[str, str]]
 """Returns the headers of an attempt at a target, made at so many seconds since 1970."""
@@ -34,6 +38,8 @@ class Manner:
 
     headers: Headers
     schedule: Schedule
+    body: Callable[[bytes], bytes] = bytes
+    """Makes what an attempt sends of what was announced."""
     method: str = "POST"
     redirects: int = 0
     """Hops that are followed."""
@@ -71,7 +77,7 @@ def query_manner(signer: Signer, schedule: Schedule) -> Manner:
     return Manner(headers, schedule, method="GET")
 
 
-def ready_manner(signer: EnfonicaSigner) -> Manner:
+def ready_manner(signer: EnfonicaSigner, links: Links) -> Manner:
     """Return how RECORDING_READY is told to Enfonica's `readyUri`."""
 
     def headers(announcement: Announcement, target: Target, _at: int) -> dict[str, str]:
@@ -82,7 +88,13 @@ def ready_manner(signer: EnfonicaSigner) -> Manner:
         }
 
     schedule = Schedule(READY_DELAYS, random=None)
-    return Manner(headers, schedule, redirects=MAX_REDIRECTS, heeds=False)
+    return Manner(
+        headers,
+        schedule,
+        body=lambda body: announced_again(body, links.renewed),
+        redirects=MAX_REDIRECTS,
+        heeds=False,
+    )
 
 
 def delivery_id(announcement: Announcement) -> str:

@@ -23,9 +23,9 @@ from mediaserver.recording.states import FINAL
 from mediaserver.recording.track import Track
 
 from .downloads import STALL, AudioFiles, open_file
-from .errors import ApiError, not_found
+from .errors import ApiError
 from .growing import GrowingReader, find_growing, opened
-from .recordings import RecordingReader, is_id, read_query, shown
+from .recordings import RecordingReader, find_recording, read_query, shown
 from .streaming import send_pieces
 
 LONGEST: Final = 4 * 3600
@@ -80,17 +80,12 @@ class PeaksRoutes:
     async def peaks(self, request: web.Request) -> web.StreamResponse:
         """Send the peaks of a recording."""
         as_json = _wants_json(read_query(request, ("format",)).get("format"))
-        recording_id = request.match_info["recording"]
-        recording = None
-        if is_id(recording_id):
-            recording = await self._recordings.get(self._project_id, None, recording_id)
-        if recording is None:
-            raise not_found("recording")
+        recording = await find_recording(self._recordings, self._project_id, request)
         if recording.state not in FINAL:
             growing = await find_growing(self._growing, recording)
             async with opened(await growing.so_far()) as track:
                 return await self._send(request, _made(track), as_json=as_json)
-        path = peaks_path(recording_id)
+        path = peaks_path(recording.id)
         file = await asyncio.to_thread(lambda: open_file(self._files.resolve(path)))
         if file is None:
             raise ApiError(404, "no peaks were made of this recording")

@@ -62,6 +62,19 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+async def find_recording(
+    recordings: RecordingReader, project_id: str, request: web.Request, call_id: str | None = None
+) -> Recording:
+    """Return the recording that a path names, of the call unless that is None; ApiError 404."""
+    recording_id = request.match_info["recording"]
+    found = None
+    if is_id(recording_id):
+        found = await recordings.get(project_id, call_id, recording_id)
+    if found is None:
+        raise not_found("recording")
+    return found
+
+
 class RecordingRoutes:
     """The handlers. Keys are checked before they run; `keys` is for what one of them adds."""
 
@@ -121,14 +134,7 @@ class RecordingRoutes:
         return _json(recording_view(recording, self._uri(recording, View.FULL)))
 
     async def _find(self, request: web.Request, call_id: str | None) -> Recording:
-        """Return the recording that the path names; raises `ApiError` 404."""
-        recording_id = request.match_info["recording"]
-        found = None
-        if is_id(recording_id):
-            found = await self._recordings.get(self._project_id, call_id, recording_id)
-        if found is None:
-            raise not_found("recording")
-        return found
+        return await find_recording(self._recordings, self._project_id, request, call_id)
 
     def _parent(self, request: web.Request) -> str | None:
         """Return the call asked for, None for any; raises 404 for a parent that is not ours."""

@@ -17,14 +17,15 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from mediaserver.errors import PeerError
+from mediaserver.recording.failure import Failure
 from mediaserver.recording.resource import Direction, Recording
-from mediaserver.recording.states import ErrorCode, State
+from mediaserver.recording.states import State
 
 from .auth import ApiKeys
 from .erasure import RecordingEraser, erase
-from .errors import ApiError, not_found
+from .errors import ApiError
 from .links import download_url
-from .recordings import RecordingReader, is_id, read_query, shown
+from .recordings import RecordingReader, find_recording, read_query, shown
 from .views import timestamp
 
 PATH: Final = "/api/relay/rest/recordings"
@@ -102,14 +103,7 @@ class RelayRecordingRoutes:
         return web.Response(status=204, headers={"Cache-Control": "no-store"})
 
     async def _find(self, request: web.Request) -> Recording:
-        """Return the recording that the path names; raises `ApiError` 404."""
-        recording_id = request.match_info["recording"]
-        found = None
-        if is_id(recording_id):
-            found = await self._recordings.get(self._project_id, None, recording_id)
-        if found is None:
-            raise not_found("recording")
-        return found
+        return await find_recording(self._recordings, self._project_id, request)
 
 
 def relay_view(recording: Recording, public_url: str) -> dict[str, Any]:
@@ -134,7 +128,7 @@ def relay_view(recording: Recording, public_url: str) -> dict[str, Any]:
         if audio.format is recording.format and audio.rendition == 0:
             view["byte_size"] = audio.size_bytes
     if recording.state is State.ERROR:
-        view["error_code"] = (recording.error_code or ErrorCode.INTERNAL_ERROR).value
+        view["error_code"] = (recording.failure or Failure.INTERNAL).code.value
     return view
 
 

@@ -13,8 +13,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from mediaserver.recording.announcement import EXTENSION, failure_view
+from mediaserver.recording.failure import Failure
 from mediaserver.recording.resource import Audio, Format, Pause, Recording
-from mediaserver.recording.states import ENFONICA_STATE, ErrorCode, State
+from mediaserver.recording.states import ENFONICA_STATE, State
 
 
 class View(StrEnum):
@@ -41,9 +43,6 @@ _ENCODINGS: Final[Mapping[Format, _Encoding]] = MappingProxyType(
 
 Uri = Callable[[Audio], str]
 """Gives the ephemeral URL of one file of a recording."""
-
-EXTENSION: Final = "x-mediaserver"
-"""What holds all that the contract does not know."""
 
 MAX_ANNOUNCED: Final = 128 * 1024
 """Octets of a recording that is announced; the outbox takes twice as many."""
@@ -72,7 +71,7 @@ def recording_view(recording: Recording, uri: Uri | None) -> dict[str, Any]:
         view["duration"] = duration(recording.duration_us or 0)
         view["startTime"] = timestamp(recording.started_at)
     if recording.state is State.ERROR:
-        view["errorCode"] = (recording.error_code or ErrorCode.INTERNAL_ERROR).value
+        view["errorCode"] = (recording.failure or Failure.INTERNAL).code.value
     if recording.ready_uri is not None:
         view["readyUri"] = without_user(recording.ready_uri)
     view[EXTENSION] = _extension(recording)
@@ -91,6 +90,14 @@ def announced(recording: Recording, uri: Uri) -> bytes:
         del view[EXTENSION]
         body = _written(view)
     return body
+
+
+def announced_again(body: bytes, renew: Callable[[str], str]) -> bytes:
+    """Return the body of RECORDING_READY with every `audio[].uri` renewed, else as it was."""
+    view = json.loads(body)
+    for audio in view.get("audio", ()):
+        audio["uri"] = renew(audio["uri"])
+    return _written(view)
 
 
 def without_user(url: str) -> str:
@@ -124,6 +131,7 @@ def _extension(recording: Recording) -> dict[str, Any]:
         "direction": recording.direction.value,
         "stopReason": recording.stop_reason and recording.stop_reason.value,
         "stopDigit": recording.stop_digit,
+        "failure": failure_view(recording),
         "recovered": recording.recovered,
         "pauses": [_pause_view(pause, recording) for pause in recording.pauses],
         "audio": [_file_view(audio, recording) for audio in recording.audio]

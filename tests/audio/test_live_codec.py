@@ -17,6 +17,8 @@ from mediaserver.audio.live_codec import Decoder, Encoder, LiveCodec
         ("PCMU@8000h", LiveCodec("PCMU")),
         ("PCMA@40i", LiveCodec("PCMA", ptime=40)),
         ("L16", LiveCodec("L16")),
+        ("G722", LiveCodec("G722", 16_000)),
+        ("g722@16000h@60i", LiveCodec("G722", 16_000, 60)),
         ("L16@24000h@40i", LiveCodec("L16", 24_000, 40)),
     ],
 )
@@ -26,7 +28,10 @@ def test_a_codec_has_a_name_a_rate_and_a_frame(text: str, codec: LiveCodec) -> N
 
 @pytest.mark.parametrize(
     "text",
-    ["", "OPUS", "G722", "PCMU@16000h", "L16@44100h", "L16@16000", "PCMU@15i", "PCMU@130i", "X@"],
+    [
+        *("", "OPUS", "PCMU@16000h", "L16@44100h", "L16@16000", "PCMU@15i", "PCMU@130i", "X@"),
+        *("G722@8000h", "G722@30i"),
+    ],
 )
 def test_what_is_not_made_is_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(ValueError, match=r"codec|made|rate|frame"):
@@ -63,3 +68,21 @@ def test_a_piece_that_ends_amid_a_sample_goes_on_with_the_next() -> None:
     data = np.arange(100, dtype="<i2").tobytes()
     got = [decoder.decode(data[at : at + 7]) for at in range(0, len(data), 7)]
     assert np.concatenate(got).tolist() == list(range(100))
+
+
+@pytest.mark.parametrize("ptime", [20, 60])
+def test_g722_is_read_as_it_was_written_frame_by_frame_and_in_any_pieces(ptime: int) -> None:
+    codec = LiveCodec("G722", 16_000, ptime)
+    codec.load()
+    encoder, decoder = Encoder(codec), Decoder(codec)
+    at = np.arange(9600)
+    given = np.rint(8000 * np.sin(2 * np.pi * 600 * at / 8000)).astype(np.int16)
+    frames = [encoder.encode(frame) for frame in given.reshape(-1, 8 * ptime)]
+    assert {len(frame) for frame in frames} == {8 * ptime}
+    data = b"".join(frames)
+    pieces = [decoder.decode(data[at : at + 333]) for at in range(0, len(data), 333)]
+    got = np.concatenate([*pieces, decoder.decode(b"")])
+    assert got.size == given.size
+    behind = 11 + 32  # of the codec, and of the two filters
+    error = got[behind + 80 :].astype(int) - given[80 : given.size - behind]
+    assert np.abs(error).max() < 400

@@ -291,7 +291,7 @@ async def test_a_call_may_end_in_any_turn_of_the_loop(
 async def test_a_caller_does_not_wait_for_long_until_files_are_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mediaserver.calls.call.FILES_WAIT", 0.01)
+    monkeypatch.setattr("mediaserver.calls.recordings.FILES_WAIT", 0.01)
     house = House(RECORD, {"hangup": {}})
     house.copyist.gate = asyncio.get_running_loop().create_future()
     await house.up_to_record()

@@ -24,6 +24,7 @@ from mediaserver.calls.commands.recording import (
 )
 from mediaserver.calls.commands.referring import ReferCall
 from mediaserver.calls.commands.updating import FinalStatus, TransferCall, UpdateCall
+from mediaserver.calls.conference import Conferences
 from mediaserver.calls.dialing import Trunk
 from mediaserver.calls.document_source import DocumentSource
 from mediaserver.calls.exchange import DialOrder
@@ -94,6 +95,7 @@ class Scene:
             identity=Identity(project_id="p", space_id="s", node_id="n"),
             max_recording=LONGEST,
             outbox=None,
+            conferences=Conferences(),
             studio=SimpleNamespace(
                 ledger=self.book,
                 clock=clock,
@@ -109,7 +111,12 @@ class Scene:
         request = parse_message(INVITE)
         assert isinstance(request, Request)
         self.call = InboundCall(
-            services, cast(Any, None), cast(Any, None), request, cast(Any, None), POLICY
+            services,
+            cast(Any, None),
+            cast(Any, None),
+            request,
+            Source_(DocumentSource(url="x.json")),
+            POLICY,
         )
         self.call.media = self.leg
         self.call.capture = Capture(self.leg, Desk(), clock)

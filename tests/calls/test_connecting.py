@@ -16,6 +16,7 @@ from farend.simulation.town import Town
 from mediaserver.calls.commands.updating import TransferCall
 from mediaserver.calls.document_source import DocumentSource
 from mediaserver.calls.source import Source
+from mediaserver.sip.hop import Hop
 
 ELSEWHERE = TransferCall(source=Source(DocumentSource(url=f"{APP}/elsewhere")))
 STAY = {"version": "1.0.0", "sections": {"main": [{"sleep": 60_000}]}}
@@ -91,5 +92,28 @@ def test_a_peer_that_is_transferred_as_it_answers_is_joined_to_nobody_for_long(t
         assert not town.engine.joined
         await town.empty()
         assert not aftermath(town)
+
+    quickly(story())
+
+
+def test_the_session_of_a_destination_lasts_as_long_as_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def story() -> None:
+        town = obliging(connect(session_timeout=300), {"sleep": 60_000})
+        sent: list[bytes] = []
+        carry = town.wire.send
+
+        def send(hop: Hop, data: bytes) -> None:
+            sent.append(data)
+            carry(hop, data)
+
+        monkeypatch.setattr(town.wire, "send", send)
+        town.far.call(sdp(town.random))
+        await until(lambda: len(town.registry.seen) == 2 and town.registry.seen[1].answered)
+        invites = [data for data in sent if data.startswith(f"INVITE sip:b@{FAR_HOST}".encode())]
+        assert invites
+        assert all(b"\r\nSession-Expires: 300\r\n" in data for data in invites)
+        await town.empty()
 
     quickly(story())

@@ -83,7 +83,9 @@ class Place:
             sample_rate=None,
             render_timeout=10.0,
         )
-        self.growing = GrowingRecordings(self.studio.running, self.journal_end, str(folder))
+        self.growing = GrowingRecordings(
+            self.studio.running, self.journal_end, data_dir=str(folder), sample_rate=None
+        )
         self.ends_at = 0
 
     def begin(self, **rules: float) -> tuple[ActiveRecording, asyncio.Task[Recording]]:

@@ -26,6 +26,7 @@ from mediaserver.calls import live_outputs as module
 from mediaserver.calls.announcer import Announcer
 from mediaserver.calls.capture import Capture
 from mediaserver.calls.ending import CallOver, Ending
+from mediaserver.calls.floor import Floor
 from mediaserver.calls.live_outputs import MAX_OUTPUTS, LiveOutputs
 from mediaserver.calls.streaming import StreamOrder
 from mediaserver.calls.tapping import TapOrder
@@ -116,6 +117,7 @@ class Party:
         self.tasks: list[asyncio.Task[Any]] = []
         self.announcer = Announcer(self.book, self.envelope, self.id, engine.clock, self.spawn)
         self.outputs = LiveOutputs()
+        self.floor = Floor()
         self._ending = Ending()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -11,11 +12,12 @@ import pytest
 from numpy.typing import NDArray
 
 from mediaserver.calls import playout as module
+from mediaserver.calls.floor import Floor, Turn
 from mediaserver.calls.playout import MAX_MARKS, Playout
 
 
 class Leg:
-    """Plays as soon as a test lets it."""
+    """Plays as soon as a test lets it; what is stopped has sent one packet."""
 
     def __init__(self) -> None:
         self.rate = 8000
@@ -25,16 +27,21 @@ class Leg:
         self.gate.set()
         self.began = asyncio.Event()
         self.stopped = 0
+        self._stop = asyncio.Event()
 
     async def play(self, samples: NDArray[np.int16]) -> int:
         self.played.append(samples)
         self.began.set()
-        await self.gate.wait()
-        return int(samples.size)
+        stop = self._stop = asyncio.Event()
+        waits = [asyncio.ensure_future(event.wait()) for event in (self.gate, stop)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        return 160 if stop.is_set() else int(samples.size)
 
     def stop_playing(self) -> None:
         self.stopped += 1
-        self.gate.set()
+        self._stop.set()
 
     @property
     def audio(self) -> NDArray[np.int16]:
@@ -52,11 +59,16 @@ async def leg() -> Leg:
 
 
 @pytest.fixture
-async def playouts(leg: Leg) -> AsyncIterator[Any]:
+def call(leg: Leg) -> Any:
+    return cast(Any, SimpleNamespace(media=leg, floor=Floor()))
+
+
+@pytest.fixture
+async def playouts(leg: Leg, call: Any) -> AsyncIterator[Any]:
     tasks = []
 
     def make(*, live: bool = False, run: bool = True) -> Playout:
-        playout = Playout(cast(Any, leg), leg.played.append, live=live)
+        playout = Playout(Turn(call, waits=True), leg.played.append, live=live)
         if run:
             tasks.append(asyncio.create_task(playout.run()))
         return playout
@@ -136,6 +148,7 @@ async def test_clear_stops_what_plays_and_gives_its_marks_back(leg: Leg, playout
     await settle()
     assert len(leg.played) == 2
     playout.add(ramp(160, 500))
+    leg.gate.set()
     await settle()
     assert np.array_equal(leg.played[-1], ramp(160, 500))
 
@@ -168,3 +181,83 @@ async def test_marks_do_not_heap_up(leg: Leg, playouts: Any) -> None:
     for number in range(MAX_MARKS + 5):
         playout.mark(str(number))
     assert len(leg.played) == 5
+
+
+async def test_a_play_is_heard_at_once_and_the_stream_goes_on_afterwards(
+    leg: Leg, call: Any, playouts: Any
+) -> None:
+    playout = playouts()
+    leg.gate.clear()
+    playout.add(ramp(480))
+    playout.mark("said")
+    await leg.began.wait()
+    play = Turn(call)
+    playing = asyncio.create_task(play.play(ramp(320, 5001)))
+    await settle()
+    assert leg.stopped == 1
+    playout.add(ramp(160, 481))  # waits with the rest, of which a packet is out
+    leg.gate.set()
+    assert await playing == 320
+    await settle()
+    assert len(leg.played) == 2, "the turn is not over with what it has played"
+    play.leave()
+    await settle()
+    assert [piece if isinstance(piece, str) else len(piece) for piece in leg.played] == [
+        480, 320, 320, "said", 160,
+    ]  # fmt: skip
+    heard = [leg.played[0][:160], leg.played[2], leg.played[4]]
+    assert np.array_equal(np.concatenate(cast(Any, heard)), ramp(640))
+
+
+async def test_what_a_stream_says_during_a_play_waits_for_its_end(
+    leg: Leg, call: Any, playouts: Any
+) -> None:
+    play = Turn(call)
+    leg.gate.clear()
+    playing = asyncio.create_task(play.play(ramp(160)))
+    await settle()
+    live, other = playouts(live=True), playouts()
+    live.add(ramp(8000, 1))
+    live.add(ramp(4000, 8001))
+    other.add(ramp(160, 20_001))
+    await settle()
+    assert len(leg.played) == 1
+    leg.gate.set()
+    await playing
+    play.leave()
+    await settle()
+    assert live.dropped == 4000
+    assert np.array_equal(leg.played[1], ramp(8000, 4001))
+    assert np.array_equal(leg.played[2], ramp(160, 20_001)), "the next that waited"
+
+
+async def test_hold_music_gives_way_to_a_stream_and_goes_on(
+    leg: Leg, call: Any, playouts: Any
+) -> None:
+    music = Turn(call, gives_way=True)
+    leg.gate.clear()
+    playing = asyncio.create_task(music.play(ramp(320)))
+    await settle()
+    playouts().add(ramp(160, 9001))
+    await settle()
+    leg.gate.set()
+    assert await playing == 160
+    assert not music.lost
+    assert await music.play(ramp(160, 161)) == 160
+    assert [piece[0] for piece in leg.played] == [1, 9001, 161]
+
+
+async def test_clear_gives_up_what_was_interrupted(leg: Leg, call: Any, playouts: Any) -> None:
+    playout = playouts()
+    leg.gate.clear()
+    playout.add(ramp(480))
+    await leg.began.wait()
+    play = Turn(call)
+    playing = asyncio.create_task(play.play(ramp(160, 5001)))
+    await settle()
+    playout.clear()
+    leg.gate.set()
+    await playing
+    play.leave()
+    await settle()
+    assert len(leg.played) == 2

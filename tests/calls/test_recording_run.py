@@ -19,6 +19,7 @@ from mediaserver.calls.recovery import recover
 from mediaserver.calls.services import Identity
 from mediaserver.errors import LocalError
 from mediaserver.recording.announcement import Announcement, Envelope, Kind
+from mediaserver.recording.failure import Failure, RecordingFailed
 from mediaserver.recording.journal import open_journal
 from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.render import render
@@ -31,7 +32,7 @@ from mediaserver.recording.resource import (
     Recording,
     Source,
 )
-from mediaserver.recording.states import ErrorCode, State, StopReason
+from mediaserver.recording.states import State, StopReason
 from mediaserver.store.journals import JournalWriter
 
 ENVELOPE = Envelope(project_id="p", space_id="s", node_id="n", session_id="x")
@@ -175,13 +176,18 @@ async def test_silence_throughout_is_no_input(place: Place) -> None:
 
 
 async def test_an_encoder_that_fails_is_an_announced_error(place: Place) -> None:
-    place.renderer.fault = LocalError("the encoder failed 3 times")
+    place.renderer.fault = RecordingFailed("the encoder failed 3 times", Failure.ENCODER_FAILED)
     task = place.begin(max_length=0.5)
     await settle()
     place.leg.hear(8000)
     done = await task
     assert done.state is State.ERROR
     assert done.error_message == "the encoder failed 3 times"
+    assert done.failure is Failure.ENCODER_FAILED
+    assert place.book.said[-1]["params"]["x-mediaserver"]["failure"] == {  # type: ignore[index]
+        "reason": "encoder_failed",
+        "message": "The encoder could not make the files.",
+    }
     assert place.announced == ["recording", "error"]
 
 
@@ -439,7 +445,7 @@ async def test_a_render_that_never_ends_is_an_announced_timeout(place: Place) ->
     place.leg.hear(8000)
     async with asyncio.timeout(5):
         done = await task
-    assert (done.state, done.error_code) == (State.ERROR, ErrorCode.TIMEOUT)
+    assert (done.state, done.failure) == (State.ERROR, Failure.RENDER_TIMEOUT)
     assert done.error_message == "not rendered within 0.05 s"
     assert done.duration_us == 500_000
     assert place.announced == ["recording", "error"]
@@ -455,7 +461,7 @@ async def test_a_renderer_that_gives_up_in_time_is_no_timeout(place: Place) -> N
     task = place.begin(max_length=0.5)
     await settle()
     place.leg.hear(8000)
-    assert (await task).error_code is ErrorCode.INTERNAL_ERROR
+    assert (await task).failure is Failure.INTERNAL
 
 
 async def test_the_server_may_stop_while_a_render_is_awaited(place: Place) -> None:

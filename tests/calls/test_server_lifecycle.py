@@ -16,6 +16,7 @@ from mediaserver.app import Server
 from mediaserver.config import load
 from mediaserver.errors import LocalError
 from mediaserver.recording.journal import JournalHeader, create, offset
+from mediaserver.recording.journal_end import journal_end
 from mediaserver.recording.resource import Direction
 
 SDP = (
@@ -117,8 +118,7 @@ def test_a_journal_of_one_side_alone_tells_where_a_recording_ends(
     tmp_path: Path, listen: bytes | None
 ) -> None:
     """After a crash: nothing was sent to the party, or the first of it just then."""
-    server = make(tmp_path)
-    folder = tmp_path / "data/journals/leg"
+    folder = tmp_path / "journals/leg"
     header = JournalHeader(
         leg_id="leg", direction=Direction.SPEAK, rate=8000, first=1000, wall_us=0
     )
@@ -127,10 +127,10 @@ def test_a_journal_of_one_side_alone_tells_where_a_recording_ends(
     os.close(descriptor)
     if listen is not None:
         (folder / "listen.journal").write_bytes(listen)
-    assert server._journal_end("journals/leg") == 1500
+    assert journal_end(folder) == 1500
     (folder / "speak.journal").unlink()
     with pytest.raises(LocalError, match=r"leg/speak\.journal"):
-        server._journal_end("journals/leg")
+        journal_end(folder)
 
 
 def _kinds(files: set[str]) -> tuple[int, int]:

@@ -43,6 +43,7 @@ def test_the_defaults_say_that_they_answer_nobody(run: Run) -> None:
     out = run("check-config").out
     assert "no routes" in out
     assert "no api_keys" in out
+    assert "no signing_key" in out
 
 
 def test_a_missing_file_is_one_sentence(run: Run) -> None:
@@ -76,3 +77,56 @@ def test_the_scripts_of_all_routes_are_checked(run: Run, tmp_path: Path) -> None
     assert "relay_script_main_section_missing" in second
     assert third.startswith("routes[2].on_failure: ")
     assert "relay_script_main_section_missing" in third
+
+
+def test_a_script_that_is_missing_is_named_unless_it_may_hold_a_password(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "routes: [{to: a, swml: gone.yaml}, {to: b, swml: 'htps://me:hush@h/'}]\n"
+    )
+    first, second = run("check-config", "-c", "c.yaml").err.splitlines()
+    assert first.endswith(f"there is no {tmp_path / 'gone.yaml'}")
+    assert second.startswith("routes[1].swml: must be a file that exists or an http(s) URL")
+    assert "hush" not in second
+
+
+@pytest.mark.parametrize("obstacle", ["data", "data/lock"])
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(
+    run_process: Run, tmp_path: Path, obstacle: str
+) -> None:
+    if obstacle == "data":
+        (tmp_path / obstacle).write_text("no folder")
+    else:
+        (tmp_path / obstacle).mkdir(parents=True)
+    (tmp_path / "c.yaml").write_text("data_dir: data\n")
+    run_process("serve", "-c", "c.yaml").assert_one_sentence(
+        "data_dir", str(tmp_path / "data"), "must be a folder that the server may write to"
+    )
+
+
+def test_sounds_that_are_not_there_are_told_and_keep_nobody_from_serving(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "here.wav").write_bytes(b"")
+    (tmp_path / "menu.yaml").write_text(
+        "sections:\n"
+        "  main:\n"
+        "    - play: {urls: [here.wav, 'silence:1', 'http://x.example/a.wav', gone.wav]}\n"
+        "    - play: {url: 'names/${params.name}.wav'}\n"
+        "    - switch:\n"
+        "        variable: call.type\n"
+        "        case: {sip: [{prompt: {play: menu.mp3}}]}\n"
+    )
+    (tmp_path / "c.yaml").write_text("routes: [{to: a, swml: menu.yaml}]\n")
+    ran = run("check-config", "-c", "c.yaml")
+    assert (ran.status, ran.err) == (0, "")
+    told = [line.strip() for line in ran.out.splitlines() if "left out" in line]
+    assert told == [
+        f"routes[0].swml: sections.main{where}: there is no {tmp_path / name}, "
+        "and it will be left out"
+        for where, name in [
+            ("[0].play.urls", "gone.wav"),
+            ("[2].switch.case.sip[0].prompt.play", "menu.mp3"),
+        ]
+    ]

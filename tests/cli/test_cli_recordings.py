@@ -7,13 +7,16 @@ import threading
 import wave
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from farend.ports import free_port
 from farend.server import KEY, PROJECT, Server
 from mediaserver.audio.voice import babble
+from mediaserver.cli.explain import explain
 
 from .conftest import Run
 
@@ -73,6 +76,13 @@ def test_a_recording_is_explained_to_people_and_to_programs(
     start, end = account["trace"]["spurts"][0]
     assert f"{start / 1000:.3f} s to {end / 1000:.3f} s" in words
     assert f"{account['leg']['packets_received']} packets" in words
+
+
+def test_why_a_recording_failed_is_said_first() -> None:
+    failure = {"reason": "storage_full", "message": "The server's disk was full."}
+    written = StringIO()
+    Console(file=written, width=100).print(explain("id", "FAILED", {}, failure))
+    assert written.getvalue() == "id  FAILED\nfailed: The server's disk was full. (storage_full)\n"
 
 
 def test_audio_is_written_under_the_id_or_a_name(

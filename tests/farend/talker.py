@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaserver.audio.g711 import ALAW_DECODE, ULAW_DECODE
+from mediaserver.rtp.keys import Key
 from mediaserver.rtp.packet import PacketBatch, build_packet, parse_batch
-from mediaserver.rtp.timeline import Key, Kind, Timelines
+from mediaserver.rtp.timeline import Kind, Timelines
 
 ROUND = 24
 KINDS = {0: Kind.ULAW, 8: Kind.ALAW, 13: Kind.NOISE, 101: Kind.EVENT}

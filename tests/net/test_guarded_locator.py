@@ -10,7 +10,7 @@ import pytest
 from mediaserver.addresses import AddressRule
 from mediaserver.errors import LocalError
 from mediaserver.net.guarded_locator import GuardedLocator
-from mediaserver.net.locate import Service
+from mediaserver.net.locate import Pointer, Service
 from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.uri import SipUri
 
@@ -23,6 +23,9 @@ class Names:
     def __init__(self, hosts: dict[str, list[list[str]]]) -> None:
         self._hosts = hosts
         self.asked: list[str] = []
+
+    async def pointers(self, name: str) -> Sequence[Pointer]:
+        return []
 
     async def services(self, name: str) -> Sequence[Service]:
         if name == "_sip._udp.services.example":
@@ -112,3 +115,61 @@ async def test_a_name_that_changes_after_the_check_gains_nothing() -> None:
     assert names.asked == ["rebinding.example"]
     with pytest.raises(LocalError):
         await locate("sip:x@rebinding.example:5060", names)
+
+
+def may_follow(spoken: str, target: str, port: int = 5060) -> bool:
+    rule = AddressRule([ip_network("172.16.5.0/24")])
+    locator = GuardedLocator(make_names(), make_hop, lambda: 0.0, rule, TRUNKS)
+    return locator.may_follow(
+        make_hop(Transport.UDP, (spoken, 40_000)), make_hop(Transport.UDP, (target, port))
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoken", "target", "port"),
+    [
+        ("8.8.8.8", "9.9.9.9", 5060),
+        ("10.1.1.1", "10.1.1.1", 5070),
+        ("8.8.8.8", "172.16.5.9", 5060),
+        ("10.1.1.1", "10.9.9.9", 5080),
+        # A trunk inside, and a neighbour that it hands its calls to.
+        ("10.9.9.9", "10.9.9.10", 5060),
+    ],
+)
+def test_a_dialog_goes_on_where_the_peer_is_outside_or_with_trunks(
+    spoken: str, target: str, port: int
+) -> None:
+    assert may_follow(spoken, target, port)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "target", "port"),
+    [
+        ("8.8.8.8", "10.0.0.1", 5060),
+        ("8.8.8.8", "127.0.0.1", 5060),
+        ("8.8.8.8", "100.64.0.1", 5060),
+        ("8.8.8.8", "::ffff:10.0.0.1", 5060),
+        ("10.1.1.1", "10.0.0.1", 5060),
+        ("10.1.1.1", "10.9.9.9", 22),
+    ],
+)
+def test_a_dialog_leads_nobody_else_inside(spoken: str, target: str, port: int) -> None:
+    assert not may_follow(spoken, target, port)
+
+
+async def test_what_a_trunks_name_leads_to_is_a_trunk() -> None:
+    locator = GuardedLocator(make_names(), make_hop, lambda: 0.0, AddressRule(), TRUNKS)
+    trunk = make_hop(Transport.UDP, ("10.0.0.7", 5060))
+    neighbour = make_hop(Transport.UDP, ("10.0.0.8", 5060))
+    assert not locator.may_follow(trunk, neighbour)
+    await locator.resolve(SipUri.parse("sip:+4930123456@sbc.inside"))
+    assert locator.may_follow(trunk, neighbour)
+
+
+async def test_a_trunk_outside_leads_nobody_inside() -> None:
+    trunks = [("8.8.8.8", None)]
+    locator = GuardedLocator(make_names(), make_hop, lambda: 0.0, AddressRule(), trunks)
+    await locator.resolve(SipUri.parse("sip:+4930123456@8.8.8.8"))
+    trunk = make_hop(Transport.UDP, ("8.8.8.8", 5060))
+    for inside in ("10.0.0.1", "100.64.0.1", "127.0.0.1"):
+        assert not locator.may_follow(trunk, make_hop(Transport.UDP, (inside, 5060)))

@@ -282,16 +282,16 @@ async def test_bad_reports_and_a_strangers_goodbye_change_nothing(
         far.send(leg, payload)
         await until(lambda: leg.statistics().packets_received >= 20)
         assert contains(listener.rest(), payload)
-        assert not leg.reporter.peer_said_bye
+        assert not leg.reports.reporter.peer_said_bye
 
 
 async def test_reports_on_the_media_port_are_no_audio(engine: MediaEngine) -> None:
     with peer() as far:
         leg = engine.open_leg()
         leg.connect(far.session, "127.0.0.1")
-        other = leg.reporter.__class__(5, "x", 8000, lambda: 1.0)
+        other = leg.reports.reporter.__class__(5, "x", 8000, lambda: 1.0)
         far.rtp.sendto(other.goodbye(), ("127.0.0.1", leg.pair.port))
-        await until(lambda: leg.reporter.peer_said_bye)
+        await until(lambda: leg.reports.reporter.peer_said_bye)
         assert leg.statistics().packets_received == 0
 
 

@@ -19,8 +19,9 @@ from mediaserver.audio.g711 import ULAW_DECODE
 from mediaserver.calls.capture import Capture
 from mediaserver.clock import SystemClock
 from mediaserver.errors import LocalError
-from mediaserver.net.leg import LONG, RtpLeg
+from mediaserver.net.leg import RtpLeg
 from mediaserver.net.media import MediaEngine
+from mediaserver.net.player import LONG
 from mediaserver.net.ports import PortPool
 from mediaserver.net.turns import RELAXED
 from mediaserver.recording.recorder import StopRules
@@ -349,7 +350,7 @@ async def test_a_leg_whose_goodbye_fails_is_closed_all_the_same(
     def fail() -> bytes:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(leg.reporter, "goodbye", fail)
+    monkeypatch.setattr(leg.reports.reporter, "goodbye", fail)
     with pytest.raises(ZeroDivisionError):
         leg.close()
     assert engine.legs == 0

@@ -1,4 +1,4 @@
-"""From a SIP URI to hops (RFC 3263), with a name service made of two dictionaries."""
+"""From a SIP URI to hops (RFC 3263), with a name service made of dictionaries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from mediaserver.errors import LocalError
-from mediaserver.net.locate import Locator, Service
+from mediaserver.net.locate import MAX_HOPS, MAX_POINTERS, Locator, Pointer, Service
 from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.uri import SipUri
 
@@ -16,9 +16,13 @@ class Names:
     """A name service."""
 
     def __init__(self) -> None:
+        self.naptr: dict[str, list[Pointer]] = {}
         self.srv: dict[str, list[Service]] = {}
         self.hosts: dict[str, list[str]] = {}
         self.asked: list[str] = []
+
+    async def pointers(self, name: str) -> Sequence[Pointer]:
+        return self.naptr.get(name, [])
 
     async def services(self, name: str) -> Sequence[Service]:
         self.asked.append(name)
@@ -35,7 +39,11 @@ def make_hop(transport: Transport, remote: tuple[str, int]) -> Hop | None:
 
 async def locate(names: Names, uri: str, chance: float = 0.0) -> list[str]:
     hops = await Locator(names, make_hop, lambda: chance).resolve(SipUri.parse(uri))
-    return [f"{hop.transport} {hop.remote[0]}:{hop.remote[1]}" for hop in hops]
+    return [shown(hop) for hop in hops]
+
+
+def shown(hop: Hop) -> str:
+    return f"{hop.transport} {hop.remote[0]}:{hop.remote[1]}"
 
 
 @pytest.mark.parametrize(
@@ -96,6 +104,96 @@ async def test_without_services_the_host_is_asked_at_the_default_port() -> None:
     names = Names()
     names.hosts["example.org"] = ["192.0.2.9"]
     assert await locate(names, "sip:x@example.org") == ["UDP 192.0.2.9:5060"]
+
+
+def domain() -> Names:
+    """A domain with both transports, whose records are about names of their own."""
+    names = Names()
+    names.srv["u.example.net"] = [Service(0, 0, "a", 5070)]
+    names.srv["t.example.net"] = [Service(0, 0, "a", 5080)]
+    names.hosts |= {"a": ["192.0.2.1"], "example.org": ["192.0.2.9"]}
+    return names
+
+
+@pytest.mark.parametrize(
+    ("udp", "tcp", "expected"),
+    [
+        ((10, 10), (20, 5), ["UDP 192.0.2.1:5070", "TCP 192.0.2.1:5080"]),
+        ((20, 5), (10, 10), ["TCP 192.0.2.1:5080", "UDP 192.0.2.1:5070"]),
+        ((10, 20), (10, 10), ["TCP 192.0.2.1:5080", "UDP 192.0.2.1:5070"]),
+    ],
+)
+async def test_a_domain_says_which_transport_it_prefers(
+    udp: tuple[int, int], tcp: tuple[int, int], expected: list[str]
+) -> None:
+    names = domain()
+    names.naptr["example.org"] = [
+        Pointer(1, 1, "SIPS+D2T", "_sips._tcp.example.net"),
+        Pointer(*udp, "SIP+D2U", "u.example.net"),
+        Pointer(*tcp, "SIP+D2T", "t.example.net"),
+    ]
+    assert await locate(names, "sip:x@example.org") == expected
+    assert names.asked.count("_sip._udp.example.org") == 0
+
+
+async def test_a_transport_in_the_uri_counts_more_than_what_the_domain_prefers() -> None:
+    names = domain()
+    names.naptr["example.org"] = [Pointer(1, 1, "SIP+D2U", "u.example.net")]
+    assert await locate(names, "sip:x@example.org;transport=tcp") == ["TCP 192.0.2.9:5060"]
+
+
+async def test_pointers_to_no_services_leave_the_name_itself_as_the_host() -> None:
+    names = domain()
+    names.naptr["example.org"] = [Pointer(1, 1, "SIP+D2T", "missing.example.net")]
+    assert await locate(names, "sip:x@example.org") == ["TCP 192.0.2.9:5060"]
+
+
+async def test_a_domain_that_takes_tls_alone_is_told_in_a_sentence() -> None:
+    names = domain()
+    names.naptr["example.org"] = [Pointer(1, 1, "SIPS+D2T", "_sips._tcp.example.net")]
+    with pytest.raises(LocalError, match=r"example\.org takes calls by SIPS\+D2T alone"):
+        await locate(names, "sip:x@example.org")
+
+
+async def test_a_zone_full_of_records_costs_a_bounded_number_of_questions() -> None:
+    names = Names()
+    names.naptr["example.org"] = [Pointer(1, n, "SIP+D2U", f"s{n}") for n in range(1000)]
+    names.srv |= {
+        f"s{n}": [Service(n, 0, f"h{n}-{m}", 5060) for m in range(1000)] for n in range(9)
+    }
+    names.hosts |= {f"h0-{n}": [f"198.51.{n // 250}.{n % 250}"] for n in range(1000)}
+    assert len(await locate(names, "sip:x@example.org")) == MAX_HOPS
+    names.hosts.clear()
+    with pytest.raises(LocalError, match="no address can be reached"):
+        await locate(names, "sip:x@example.org")
+    assert len(names.asked) <= 2 * (MAX_POINTERS * (MAX_HOPS + 1) + 1)
+
+
+@pytest.mark.parametrize(
+    ("uri", "detours"),
+    [
+        ("sip:x@192.0.2.9:5070", ["UDP 192.0.2.9:5070 by TCP 192.0.2.9:5070"]),
+        ("sip:x@example.org", ["UDP 192.0.2.9:5060 by TCP 192.0.2.9:5060"]),
+        ("sip:x@192.0.2.9;transport=udp", []),
+        ("sip:x@192.0.2.9;transport=tcp", []),
+    ],
+)
+async def test_large_requests_go_around_udp_unless_the_uri_wants_it(
+    uri: str, detours: list[str]
+) -> None:
+    locator = Locator(domain(), make_hop, lambda: 0.0)
+    target = SipUri.parse(uri)
+    found = locator.detours(target, await locator.resolve(target))
+    assert [f"{shown(hop)} by {shown(detour)}" for hop, detour in found.items()] == detours
+
+
+async def test_a_tcp_socket_of_another_address_of_ours_is_no_detour() -> None:
+    def hop(transport: Transport, remote: tuple[str, int]) -> Hop:
+        return Hop(transport, ("192.0.2.1" if transport == "UDP" else "127.0.0.1", 5060), remote)
+
+    locator = Locator(domain(), hop, lambda: 0.0)
+    target = SipUri.parse("sip:x@192.0.2.9")
+    assert locator.detours(target, await locator.resolve(target)) == {}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from farend.wire import SipMessage
 from mediaserver.calls.ports import Invitation
 from mediaserver.errors import LocalError
 from mediaserver.net import sip as endpoints
-from mediaserver.net.locate import Locator, Service
+from mediaserver.net.locate import Locator, Pointer, Service
 from mediaserver.net.signalling import Signalling, contact_for
 from mediaserver.net.sip import ListenAddress, SipEndpoint
 from mediaserver.sip.agent import Agent
@@ -40,6 +40,9 @@ E = TypeVar("E", bound=Event)
 
 class Names:
     """A name service that knows `trunk.test`: a dead address, then the live one."""
+
+    async def pointers(self, name: str) -> Sequence[Pointer]:
+        return []
 
     async def services(self, name: str) -> Sequence[Service]:
         return []

@@ -47,7 +47,7 @@ async def running(
         "http": {"listen": f"127.0.0.1:{http}"},
         "data_dir": "data",
         "outbound": {"allow": ["127.0.0.0/8"]},
-        "callbacks": {"schedule": [0.2] * 20},
+        "callbacks": {"schedule": [1.5] * 20},
         "routes": [{"to": "*", "swml": "record.json"}],
     }
     (folder / "config.yaml").write_text(json.dumps(settings))
@@ -64,7 +64,8 @@ async def test_r10_an_hour_more_or_less_bends_no_recording_and_loses_no_callback
     tmp_path: Path, receiver: Receiver, speech_files: tuple[Path, ...], jump: float
 ) -> None:
     receiver.all.clear()
-    receiver.refusals["/clock"] = [200, 500]  # what comes after the jump is refused once
+    # What waits for its next attempt at the jump, and what comes after it, is refused once.
+    receiver.refusals["/clock"] = [500, 200, 500]
     payload, sent = utterance(choose(speech_files, 2, 4)[0])
     clock = SetClock()
     async with running(tmp_path, receiver, clock) as sip, Phone.open(sip) as phone:
@@ -78,6 +79,10 @@ async def test_r10_an_hour_more_or_less_bends_no_recording_and_loses_no_callback
         end = await receiver.until_final("/clock", 20)
     params = end.params
     assert [c.state for c in receiver.accepted("/clock")] == ["recording", "finished"]
+    refused, *_ = attempts = receiver.at("/clock")
+    # By another clock than the server's; a delay is by up to a fifth shorter than it says.
+    assert [c.state for c in attempts[:2]] == ["recording"] * 2
+    assert attempts[1].at - refused.at >= 1.2
     assert params["end_time"] > params["start_time"]
     assert params["end_time"] - params["start_time"] == pytest.approx(sent.size / 8000, abs=0.3)
     id = params["recording_id"]

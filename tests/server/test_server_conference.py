@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -12,12 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from farend.listener import Listener
 from farend.phone import Phone
 from farend.receiver import Receiver
 from farend.server import Server
 from farend.speech import encode, key_payloads
 from farend.talker import Talker
-from farend.waveform import Samples, level, sine
+from farend.waveform import Samples, decode, level, sine
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
@@ -53,6 +55,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iter
     }
     scripts: dict[str, list[object]] = {
         "team": join("team", **recorded),
+        "minutes": join(
+            "minutes", **recorded | {"recording_status_callback": receiver.url("/recorded/minutes")}
+        ),
         "mute": join("quiet", muted=True),
         "quiet": join("quiet", max_participants=3),
         "guest": join("doors", start_on_enter=False, wait_url=receiver.url("/wait")),
@@ -61,7 +66,15 @@ def server(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iter
         "coach": join("desk", coach="${call.headers[0].value}"),
         "beeping": [{"join_conference": {"name": "beeping"}}],
         "sample": yaml.safe_load((CONFIG / "conference.yaml").read_text())["sections"]["main"],
-        "streamed": join("streamed", stream={"url": "wss://example.com/audio"}),
+        "tour": join("tour"),
+        "guide": join(
+            "tour",
+            stream={
+                "url": "${call.headers[0].value}",
+                "realtime": True,
+                "status_url": receiver.url("/told/tour-stream"),
+            },
+        ),
     }
     with Server(folder, scripts) as server:
         yield server
@@ -143,6 +156,47 @@ async def test_all_hear_each_other_and_the_recording_holds_all(
     assert told[-1]["recording_url"] == ended["recording_url"]
 
 
+async def test_any_member_may_have_the_recording_paused_and_stopped(
+    server: Server, receiver: Receiver
+) -> None:
+    path = "/recorded/minutes"
+
+    async def say(call: str, command: str, control_id: str, status: int = 200) -> None:
+        params = {"control_id": control_id} if control_id else {}
+        body = json.dumps({"id": call, "command": command, "params": params}).encode()
+        answer = await asyncio.to_thread(server.post, "/api/calling/calls", body)
+        assert answer.status == status, answer
+
+    async def told(count: int) -> list[str]:
+        await receiver.until(lambda: len(receiver.at(path)) == count)
+        return [str(callback.params["status"]) for callback in receiver.at(path)]
+
+    async with calling(server, "minutes") as one, calling(server, "minutes") as two:
+        opener, other = await joined(receiver, "minutes", 2)
+        await told(1)
+        recording = receiver.at(path)[0].params["recording_url"].split("/")[-2]
+        await speak({one: 500.0})
+        await say(other, "calling.record.pause", recording)
+        await say(other, "calling.record.pause", recording, 422)
+        await speak({two: 900.0})
+        await say(opener, "calling.record.resume", recording)
+        await say(opener, "calling.record.resume", recording, 422)
+        await speak({one: 1500.0})
+        await say(other, "calling.disconnect", "")  # the conference goes on without this member
+        await receiver.until(lambda: len(receiver.at("/left/caller")) > 0)
+        await say(other, "calling.record.stop", recording, 404)
+        await say(opener, "calling.record.stop", recording)
+        await say(opener, "calling.record.stop", recording, 404)
+        steps = ["record-start", "record-pause", "record-resume", "record-stop"]
+        assert await told(4) == steps
+        await speak({one: 2100.0})
+        await one.hang_up()
+    heard = hears(server.samples(recording), 500.0, 900.0, 1500.0, 2100.0)
+    assert heard == {500.0, 1500.0}
+    await receiver.until(lambda: receiver.at("/told/minutes")[-1].params["size"] == 0)
+    assert await told(4) == steps
+
+
 async def test_who_is_muted_hears_and_is_not_heard_and_a_full_conference_takes_nobody(
     server: Server, receiver: Receiver
 ) -> None:
@@ -221,11 +275,49 @@ async def test_a_beep_is_heard_when_somebody_comes_and_another_when_he_goes(
         assert hears(one.listened(), 1000.0, 500.0) == {500.0}
 
 
-async def test_a_stream_of_a_conference_is_refused_in_a_sentence(server: Server) -> None:
-    async with Phone.open(server.sip) as phone:
-        assert (await phone.invite("streamed")).status == 500
-    assert "stream is not carried out by this server" in server.text()
-    server.expected.add("document refused")
+async def test_the_server_of_a_stream_hears_the_conference_and_is_heard_by_all_but_itself(
+    server: Server, receiver: Receiver
+) -> None:
+    async with Listener.open() as listener:
+        # The one who comes first and names the stream goes first: it is the conference's.
+        async with calling(server, "guide", "PCMU", "guide", f"X-Url: {listener.url()}") as guide:
+            stream = await listener.came()
+            async with calling(server, "tour") as one, calling(server, "tour", "PCMA") as two:
+                opener, *_ = await joined(receiver, "tour", 3)
+                await guide.hang_up()
+                assert stream.headers["x-mediaserver-call"] == opener
+                stream.messages.clear()
+                said = encode("PCMU", sine(900.0, SPOKEN, 6000.0))
+                payload = base64.b64encode(said).decode()
+                await stream.say("media", payload=payload)
+                await stream.say("mark", name="said")
+                await speak({one: 500.0}, two)
+                await receiver.until(lambda: bool(stream.of("mark")))
+                assert hears(one.listened(), 500.0, 900.0) == {900.0}
+                assert hears(two.listened(), 500.0, 900.0) == {500.0, 900.0}
+                media = [message["media"] for message in stream.of("media")]
+                octets = b"".join(base64.b64decode(one["payload"]) for one in media)
+                assert hears(decode("PCMU", octets), 500.0, 900.0) == {500.0}
+                await one.hang_up()
+                assert not stream.over.is_set()
+                await two.hang_up()
+        await asyncio.wait_for(stream.over.wait(), 8)
+        assert stream.messages[-1]["stop"]["reason"] == "call_ended"
+    await receiver.until(lambda: len(receiver.at("/told/tour-stream")) == 2)
+    events = [callback.params for callback in receiver.at("/told/tour-stream")]
+    assert [event["state"] for event in events] == ["streaming", "finished"]
+
+
+async def test_a_conference_goes_on_without_a_stream_that_cannot_be_had(
+    server: Server, receiver: Receiver
+) -> None:
+    async with calling(server, "guide", "PCMU", "guide", "X-Url: ws://127.0.0.1:9/"):
+        await joined(receiver, "tour", 4)
+        async with calling(server, "tour") as one, calling(server, "tour") as two:
+            await joined(receiver, "tour", 6)
+            await speak({one: 500.0}, two)
+            assert hears(two.listened(), 500.0) == {500.0}
+    assert "conference not streamed" in server.text()
 
 
 async def dial(phone: Phone, digits: str) -> None:

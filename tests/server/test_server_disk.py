@@ -21,6 +21,9 @@ from farend.waveform import place
 MEGA = 1 << 20
 RECORD = {"initial_timeout": 0, "end_silence_timeout": 0}
 
+MOST_LATE = 100.0
+"""Milliseconds by which 99 of 100 ticks may begin late while three servers share two cores."""
+
 
 async def logged(server: Server, event: str) -> None:
     async with asyncio.timeout(30):
@@ -126,7 +129,15 @@ async def full_disk(tmp_path: Path, receiver: Receiver, speech_files: Sequence[P
         assert ends() == ["error"] * 3
         page = await asyncio.to_thread(server.get, recordings)
         assert [one["state"] for one in page.json["recordings"]] == ["FAILED"] * 3
-        assert "No space left on device" in server.text()
+        full = {"reason": "storage_full", "message": "The server's disk was full."}
+        for one in page.json["recordings"]:
+            assert one["x-mediaserver"]["failure"] == full
+        for callback in receiver.accepted(path):
+            if callback.state == "error":
+                assert callback.params["x-mediaserver"] == {"failure": full}
+        told = [line for line in server.lines() if line["event"] == "recording failed"]
+        assert [line["failure"] for line in told] == ["storage_full"] * 3
+        assert all("No space left on device" in line["error"] for line in told)
         for file in server.files():
             assert file.stat().st_size, file
 
@@ -144,7 +155,7 @@ async def full_disk(tmp_path: Path, receiver: Receiver, speech_files: Sequence[P
 
 
 _SLOW = """
-import os, threading, time
+import asyncio, os, threading, time
 
 STALL, BETWEEN = 2.0, 1.0
 disk, free_since = threading.Lock(), 0.0
@@ -152,6 +163,9 @@ disk, free_since = threading.Lock(), 0.0
 def slow(function):
     def slowly(*args, **kwargs):
         global free_since
+        if asyncio._get_running_loop() is not None:
+            with open(os.environ["SLOW_DISK"], "a") as file:
+                print(function.__qualname__, file=file)
         with disk:
             if time.monotonic() > free_since + BETWEEN:
                 time.sleep(STALL)
@@ -175,7 +189,9 @@ if os.environ.get("SLOW_DISK"):
 async def stalling_disk(tmp_path: Path, receiver: Receiver, speech_files: Sequence[Path]) -> None:
     path = "/disk/slow"
     (tmp_path / "sitecustomize.py").write_text(_SLOW)
-    environment = {"PYTHONPATH": str(tmp_path), "SLOW_DISK": "yes"}
+    # Names what was asked of the disk on the event loop's own thread: then all calls wait for it.
+    on_the_loop = tmp_path / "on_the_loop"
+    environment = {"PYTHONPATH": str(tmp_path), "SLOW_DISK": str(on_the_loop)}
     steps = [{"record": RECORD | {"status_url": receiver.url(path)}}]
     with Server(tmp_path, {"mailbox": steps}, environment=environment) as server:
         payload, sent = passage(choose(speech_files, 1, 3), 6.0)
@@ -183,10 +199,8 @@ async def stalling_disk(tmp_path: Path, receiver: Receiver, speech_files: Sequen
             await phone.call("mailbox")
             await other.call("mailbox")
             talking = asyncio.create_task(phone.say(Talker().say(payload)))
-            await asyncio.sleep(4)
-            health = (await asyncio.to_thread(server.get, "/health", key=None)).json
-            assert health["media"]["late_p99_ms"] < 500, "it waits for the disk"
             await talking
+            health = (await asyncio.to_thread(server.get, "/health", key=None)).json
             await asyncio.sleep(0.02)
             await phone.hang_up()
             await other.hang_up()
@@ -195,6 +209,10 @@ async def stalling_disk(tmp_path: Path, receiver: Receiver, speech_files: Sequen
             ends = [c for c in receiver.accepted(path) if c.state == "finished"]
             return [c.params["recording_id"] for c in ends]
 
+        # By the server's own pulse, over all of the call. On a machine that does nothing else it is
+        # below the 20 ms that R6 asks; a wait for this disk would be a hundred times that.
+        assert health["media"]["late_p99_ms"] < MOST_LATE, "it waits for the disk, or for a lock"
+        assert not on_the_loop.exists(), on_the_loop.read_text()
         await receiver.until(lambda: bool(recorded()), 60)
         assert place(sent, server.samples(recorded()[0])).exact
         await receiver.until(lambda: server.text().count('"call ended"') == 2, 60)

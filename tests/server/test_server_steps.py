@@ -110,6 +110,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iter
             {"connect": {"to": f"stream:{GIVEN}", "max_duration": 1, **told}},
             note("party", *connected),
         ],
+        "bot": [{"connect": {"to": f"stream:{GIVEN}"}}],
+        "wide": [{"connect": {"to": f"stream:{GIVEN}", "codec": "G722"}}],
         "either": [
             {"connect": {"serial": [{"to": f"stream:{GIVEN}"},
                                     {"to": "stream:ws://192.0.2.1/"},
@@ -391,6 +393,48 @@ async def test_a_caller_talks_with_the_server_of_a_stream_until_that_has_gone(
     began, ended = queried(receiver, "/told/party")
     assert (began["state"], began["name"]) == ("streaming", "bot")
     assert (ended["state"], ended["reason"]) == ("finished", "closed")
+
+
+async def test_a_caller_talks_with_the_server_of_a_stream_in_g722(
+    server: Server, listener: Listener
+) -> None:
+    async with calling(server, "wide", listener.url("/echo")) as phone:
+        party = await listener.came()
+        await phone.say(Talker().say(encode("PCMU", sine(900.0, 0.8, 8000.0))))
+        await asyncio.sleep(0.3)
+        assert level(phone.received(), 900.0) > LOUD
+        start = party.of("start")[0]["start"]
+        assert start["mediaFormat"] == {
+            "encoding": "audio/g722", "sampleRate": 16_000, "channels": 1,
+        }  # fmt: skip
+        assert len(base64.b64decode(party.of("media")[0]["media"]["payload"])) == 160
+        await phone.hang_up()
+
+
+async def test_a_play_is_heard_between_what_the_server_of_a_stream_says(
+    server: Server, listener: Listener
+) -> None:
+    tone, packet = sine(900.0, 1.6, 8000.0), 160
+    async with calling(server, "bot", listener.url()) as phone:
+        party = await listener.came()
+        said = encode("PCMU", tone)
+        await party.say("media", payload=base64.b64encode(said).decode())
+        await party.say("mark", name="said")
+        await until(lambda: len(phone.heard) >= 20, "nothing is heard")
+        play = {"type": "ringtone", "params": {"name": "us", "duration": 0.5}}
+        call_id = party.headers["x-mediaserver-call"]
+        asked = await command(server, call_id, "calling.play", control_id="p", play=[play])
+        assert asked[0] == 200
+        await until(lambda: party.of("mark"), "the rest was not played")
+        frames = phone.received()
+        frames = frames[: len(frames) // packet * packet].reshape(-1, packet)
+        rings = [level(frame, 900.0) < LOUD for frame in frames if frame.any()]
+        first = rings.index(True)
+        last = len(rings) - 1 - rings[::-1].index(True)
+        assert 10 <= first < last < len(rings) - 10
+        assert 20 <= last - first + 1 <= 30
+        assert rings.count(False) * packet == tone.size, "nothing is lost or said twice"
+        await phone.hang_up()
 
 
 async def test_a_caller_who_hangs_up_takes_the_stream_with_him(

@@ -7,7 +7,8 @@ import pytest
 from mediaserver.errors import PeerError
 from mediaserver.sip.framing import KeepAlive, StreamFramer
 from mediaserver.sip.limits import MAX_MESSAGE_BYTES
-from mediaserver.sip.message import SipParseError, refusal
+from mediaserver.sip.message import SipParseError
+from mediaserver.sip.replies import refusal
 
 HEAD = (
     b"INFO sip:b@example.com SIP/2.0\r\n"

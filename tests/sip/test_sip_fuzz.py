@@ -14,14 +14,8 @@ import pytest
 
 from mediaserver.errors import PeerError
 from mediaserver.sip.framing import StreamFramer
-from mediaserver.sip.message import (
-    Request,
-    Response,
-    SipParseError,
-    parse_message,
-    refusal,
-    respond,
-)
+from mediaserver.sip.message import Request, Response, SipParseError, parse_message
+from mediaserver.sip.replies import refusal, respond
 
 SEED = 4475
 COUNT = 100_000 if os.environ.get("MEDIASERVER_FUZZ") == "full" else 4_000

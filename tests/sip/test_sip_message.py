@@ -5,14 +5,8 @@ import pytest
 from mediaserver.errors import LocalError
 from mediaserver.sip.headers import Headers
 from mediaserver.sip.limits import MAX_HEADERS, MAX_LINE, MAX_MESSAGE_BYTES, MAX_VIAS
-from mediaserver.sip.message import (
-    Request,
-    Response,
-    SipParseError,
-    parse_message,
-    refusal,
-    respond,
-)
+from mediaserver.sip.message import Request, Response, SipParseError, parse_message
+from mediaserver.sip.replies import refusal, respond
 
 REQUIRED = (
     b"Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx",

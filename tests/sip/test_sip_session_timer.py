@@ -23,13 +23,14 @@ UPDATE = "Allow: INVITE, ACK, BYE, UPDATE"
 NO_UPDATE = "Allow: INVITE, ACK, BYE"
 
 
-def called(bench: Bench) -> tuple[Session, Request]:
+def called(bench: Bench, interval: int | None = None) -> tuple[Session, Request]:
     session = bench.agent.invite(
         SipUri.parse("sip:bob@192.0.2.9"),
         [UDP_HOP],
         lambda _: OFFER,
         bench.now,
         from_="<sip:us@example.com>",
+        interval=interval,
     )
     return session, only_request(bench.drain(), "INVITE")
 
@@ -239,6 +240,25 @@ def test_an_invite_too_short_for_them_is_sent_again_with_what_they_want() -> Non
     bench.receive(response(again, 422, headers=["Min-SE: 3600"]))
     assert bench.last(Refused).status == 422
     assert session.over
+
+
+@pytest.mark.parametrize(
+    ("wanted", "proposed"),
+    [(None, "1800"), (600, "600"), (1, "90"), (90, "90"), (10**9, "86400")],
+)
+def test_who_calls_may_say_how_long_a_session_lasts(wanted: int | None, proposed: str) -> None:
+    bench = Bench()
+    _, invite = called(bench, wanted)
+    assert invite.headers.get_all("Session-Expires") == [proposed]
+    assert "Min-SE" not in invite.headers
+
+
+def test_a_peer_may_find_that_too_short() -> None:
+    bench = Bench()
+    _, invite = called(bench, 120)
+    again = bench.receive(response(invite, 422, headers=["Min-SE: 300"]))[1]
+    assert again.headers.get("Session-Expires") == "300"
+    assert again.headers.get("Min-SE") == "300"
 
 
 @pytest.mark.parametrize("header", ["X-None: 1", "Min-SE: x", "Min-SE: 4000000000"])

@@ -6,7 +6,8 @@ import pytest
 
 from farend.sip_bench import TCP_HOP, UDP_HOP, request, response
 from mediaserver.sip.hop import Hop, Transport
-from mediaserver.sip.message import Request, Response, parse_message, respond
+from mediaserver.sip.message import Request, Response, parse_message
+from mediaserver.sip.replies import respond
 from mediaserver.sip.routing import note_source
 from mediaserver.sip.schedule import Schedule
 from mediaserver.sip.timers import PATIENCE, Timer, first, following

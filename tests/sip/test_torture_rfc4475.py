@@ -9,14 +9,8 @@ import pytest
 
 from mediaserver.errors import PeerError
 from mediaserver.sip.framing import StreamFramer
-from mediaserver.sip.message import (
-    Request,
-    Response,
-    SipParseError,
-    parse_message,
-    refusal,
-    respond,
-)
+from mediaserver.sip.message import Request, Response, SipParseError, parse_message
+from mediaserver.sip.replies import refusal, respond
 from mediaserver.sip.uri import AbsoluteUri, SipUri
 
 CORPUS = Path(__file__).parent / "torture" / "rfc4475"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mediaserver.sip.message import Request, SipParseError, parse_message, respond
+from mediaserver.sip.message import Request, SipParseError, parse_message
+from mediaserver.sip.replies import respond
 from mediaserver.sip.uri import SipUri
 
 CORPUS = Path(__file__).parent / "torture" / "rfc5118"

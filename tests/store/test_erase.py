@@ -20,8 +20,9 @@ from sqlalchemy import text
 
 from mediaserver.clock import SystemClock
 from mediaserver.errors import LocalError
-from mediaserver.recording.announcement import Announcement, Kind, ready_stream
-from mediaserver.recording.journal import JournalHeader, create, offset, open_journal
+from mediaserver.recording.announcement import Announcement, ready_stream
+from mediaserver.recording.announcement import Kind as Told
+from mediaserver.recording.journal import NOTES, JournalHeader, create, offset, open_journal
 from mediaserver.recording.resource import (
     Audio,
     Direction,
@@ -32,6 +33,7 @@ from mediaserver.recording.resource import (
     peaks_path,
 )
 from mediaserver.recording.states import FINAL, State
+from mediaserver.rtp.spans import Kind, pack
 from mediaserver.store.database import FILE_NAME, Database
 from mediaserver.store.erase import Eraser
 from mediaserver.store.files import Files
@@ -152,7 +154,7 @@ async def test_nothing_is_left_but_a_tombstone(shelf: Shelf, make_announcement: 
     said = [
         make_announcement(gone.id, 1, url=secret, body=WORDS),
         make_announcement(gone.id, 2, url=secret, body=WORDS * 1000),
-        make_announcement(ready_stream(gone.id), 1, url=secret, body=WORDS, kind=Kind.READY),
+        make_announcement(ready_stream(gone.id), 1, url=secret, body=WORDS, kind=Told.READY),
         make_announcement(other.id, 1),
     ]
     await shelf.recordings.add(gone, said)
@@ -228,6 +230,24 @@ async def test_of_a_shared_journal_only_what_others_need_is_kept(shelf: Shelf) -
     assert np.array_equal(shelf.journal(), expected)
     await shelf.recordings.save(replace(late, state=State.FINISHED))
     await shelf.eraser.erase(late)
+    assert not (shelf.data_dir / "journals/leg").exists()
+
+
+async def test_of_a_shared_journal_what_is_noted_of_the_erased_stretch_is_gone(
+    shelf: Shelf,
+) -> None:
+    """When keys were pressed and the line was silent: times, but of a call that was erased."""
+    first, second = shelf.recording(1, 0, 4000), shelf.recording(2, 6000, 8000)
+    await shelf.add(first, second)
+    shelf.make_journal()
+    key, other = pack([(Kind.KEY, 1234, 1567)]), pack([(Kind.KEY, 6234, 6567)])
+    (shelf.data_dir / "journals/leg" / NOTES).write_bytes(key + other)
+    positions = [np.int64(at).tobytes() for at in (1234, 1567)]
+    assert await shelf.eraser.erase(first)
+    assert [shelf.left(position) for position in positions] == [[], []]
+    assert (shelf.data_dir / "journals/leg" / NOTES).read_bytes() == bytes(24) + other
+    assert await shelf.eraser.erase(second)
+    assert shelf.left(np.int64(6234).tobytes()) == []
     assert not (shelf.data_dir / "journals/leg").exists()
 
 

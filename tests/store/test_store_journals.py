@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from farend.scarcity import file_size_limit, no_descriptor_left, small_disk
 from mediaserver.errors import LocalError
+from mediaserver.recording.failure import Failure, RecordingFailed
 from mediaserver.recording.journal import HEADER_SIZE, NOTES, open_journal
 from mediaserver.recording.resource import Direction
 from mediaserver.store import journals as subject
@@ -247,6 +248,13 @@ async def fault(file: JournalFile) -> str:
     return str(caught.value)
 
 
+async def failure(file: JournalFile) -> Failure:
+    """Return what kind of fault a journal has."""
+    with pytest.raises(RecordingFailed) as caught:
+        await file.flushed()
+    return caught.value.failure
+
+
 async def test_a_full_disk_is_the_fault_of_the_journals_on_it(
     writer: JournalWriter, tmp_path: Path
 ) -> None:
@@ -257,6 +265,7 @@ async def test_a_full_disk_is_the_fault_of_the_journals_on_it(
         writer.write_many(numbers(good, full, other), np.full(3, FIRST + rows.shape[1]), rows)
         path = tmp_path / "journals/full/speak.journal"
         assert await fault(full) == f"cannot write the journal {path}: No space left on device"
+        assert await failure(full) is Failure.STORAGE_FULL
         await good.close()
         await other.close()
         begun = content(tmp_path, "full")
@@ -348,6 +357,7 @@ async def test_descriptors_that_run_out_fail_the_new_journal_alone(
         new = create(writer, "new")
         writer.write_many(numbers(old, new), np.full(2, FIRST), rows)
         assert (await fault(new)).endswith("Too many open files")
+        assert await failure(new) is Failure.OUT_OF_FILES
     await old.close()
     assert np.array_equal(content(tmp_path, "old"), rows[0])
 
@@ -366,6 +376,7 @@ async def test_a_queue_that_is_full_is_told_to_those_it_was_full_for(
         files[2].write(FIRST + 160, rows[3])
     for file in files[1:3]:
         assert await fault(file) == "the disk does not keep up with the recordings"
+        assert await failure(file) is Failure.STORAGE_TOO_SLOW
     await files[0].flushed()
     await files[3].flushed()
     writer.write_many(numbers(files[0], files[3]), np.full(2, FIRST + 160), rows[:2])

@@ -240,3 +240,21 @@ async def test_due_is_read_off_an_index_that_holds_heads_alone(
         "SEARCH outbox USING INDEX outbox_by_next_attempt (next_attempt_at<?)"
     ]
     assert heads == (1,)
+
+
+async def test_retries_are_moved_with_the_wall_clock_and_nothing_else_is(
+    database: Database, make_announcement: Announce
+) -> None:
+    outbox = Outbox(database)
+    await outbox.add([make_announcement(stream, n) for stream in "abc" for n in range(2)])
+    first, second, _ = await outbox.due(NOW, 100)
+    await outbox.failed(first.id, 5_000_000, "away")
+    await outbox.failed(second.id, 500, "away")
+    await outbox.shift(-1_000)
+    due = {queued.announcement.stream: queued for queued in await outbox.due(10_000_000, 100)}
+    assert {name: queued.next_attempt_at for name, queued in due.items()} == {
+        "a": 4_999_000,
+        "b": 1,
+        "c": 0,
+    }
+    assert {queued.announcement.sequence for queued in due.values()} == {0}

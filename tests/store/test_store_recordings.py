@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.dialects import sqlite
 
 from mediaserver.errors import LocalError, PeerError
+from mediaserver.recording.failure import Failure
 from mediaserver.recording.resource import (
     Audio,
     Direction,
@@ -21,7 +22,7 @@ from mediaserver.recording.resource import (
     Source,
     Span,
 )
-from mediaserver.recording.states import ErrorCode, State, StopReason
+from mediaserver.recording.states import State, StopReason
 from mediaserver.store.database import FILE_NAME, Database
 from mediaserver.store.page_token import MAX_TOKEN, Position
 from mediaserver.store.recordings import Recordings, page_query
@@ -46,7 +47,7 @@ _FULL = {
     "span": Span(journal="journal/other", rate=48000, start=2**40, end=2**41),
     "stop_reason": StopReason.TERMINATOR,
     "stop_digit": "#",
-    "error_code": ErrorCode.TIMEOUT,
+    "failure": Failure.STORAGE_FULL,
     "error_message": "it took too long: 早い",
     "audio": (
         Audio(
@@ -91,6 +92,23 @@ async def test_every_field_comes_back_as_it_was(database: Database, make_recordi
     for recording in (plain, full):
         await recordings.add(recording)
         assert await recordings.get(recording.project_id, None, recording.id) == recording
+
+
+@pytest.mark.parametrize(
+    ("word", "failure"),
+    [("TIMEOUT", Failure.RENDER_TIMEOUT), ("INTERNAL_ERROR", Failure.INTERNAL)],
+)
+async def test_a_row_from_before_there_were_reasons_has_the_code_of_the_contract(
+    tmp_path: Path, database: Database, make_recording: Make, word: str, failure: Failure
+) -> None:
+    recordings = Recordings(database)
+    recording = make_recording(1, state=State.ERROR)
+    await recordings.add(recording)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file, file:
+        file.execute("UPDATE recordings SET error_code = ?", (word,))
+    kept = await recordings.get(recording.project_id, None, recording.id)
+    assert kept is not None
+    assert kept.failure is failure
 
 
 async def test_save_keeps_all_but_what_a_recording_is_born_with(

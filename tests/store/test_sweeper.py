@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from mediaserver.calls.resource import CallRecord
 from mediaserver.recording.announcement import Announcement
 from mediaserver.recording.resource import Format, Recording, Span, audio_path
 from mediaserver.recording.states import FINAL, State
+from mediaserver.store import calls as calls_module
 from mediaserver.store import sweeper as sweeping
+from mediaserver.store.calls import Calls
 from mediaserver.store.database import FILE_NAME, Database
 from mediaserver.store.erase import Eraser
 from mediaserver.store.faults import StoreUnavailable
@@ -58,6 +61,7 @@ class House:
         self.clock = Hand()
         self.recordings = Recordings(database)
         self.outbox = Outbox(database)
+        self.calls = Calls(database)
         self.in_use: dict[str, Sequence[Span]] = {}
         self.journals = JournalFolders(data_dir)
         self.eraser = Eraser(
@@ -68,8 +72,10 @@ class House:
             Tombstones(database),
             self.journals,
             self.outbox,
+            self.calls,
             self.clock,
             keep_journal=KEEP,
+            keep_calls=90 * DAY,
             in_use=self._in_use,
         )
         self._make = make
@@ -92,6 +98,29 @@ class House:
         path.write_bytes(b"audio")
         self.make_journal(leg)
         return recording
+
+    async def add_call(self, id: str, ended: float | None, project: str = "project") -> None:
+        """Keep a call that began at dawn and ended so many seconds later, or has not."""
+        await self.calls.add(
+            CallRecord(
+                id=id,
+                project_id=project,
+                direction="inbound",
+                from_=f"sip:caller-of-{id}@example.com",
+                to="sip:bob@example.com",
+                sip_call_id="",
+                created_at=at(0),
+                ended_at=None if ended is None else at(ended),
+            )
+        )
+
+    def files_with(self, needle: bytes) -> list[Path]:
+        files = [path for path in self.data_dir.rglob("*") if path.is_file()]
+        return [path for path in files if needle in path.read_bytes()]
+
+    async def call_ids(self) -> list[str]:
+        rows = await self.database.read(text("SELECT id FROM calls ORDER BY id"))
+        return [row.id for row in rows]
 
     def make_journal(self, leg: str, made: float = 0.0) -> Path:
         folder = self.data_dir / "journals" / leg
@@ -274,3 +303,45 @@ async def test_a_database_that_is_away_is_no_reason_to_stop(
     await house.sweeper.stop()
     assert away == 0
     assert await house.there() == []
+
+
+async def test_calls_are_forgotten_in_their_time_but_not_while_they_last_or_have_recordings(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls_module, "FORGET_AT_ONCE", 3)
+    for number in range(8):
+        await house.add_call(f"old-{number}", 60)
+        await house.add_call(f"old-{number}-of-another", 60, "other")
+    await house.add_call("later", 3600)
+    await house.add_call("up", None)
+    await house.add_call("recorded", 60)
+    kept = await house.add(1, ended=60, call_id="recorded", leg="leg-of-it")
+    house.clock.now += 90 * DAY + 60
+    await house.sweeper.sweep_all()
+    assert await house.call_ids() == ["later", "recorded", "up"]
+    # Not even in what the database wrote on the way.
+    assert house.files_with(b"caller-of-old") == []
+    await house.eraser.erase(kept)
+    house.clock.now += 3600
+    await house.sweeper.sweep_all()
+    assert await house.call_ids() == ["up"]
+
+
+async def test_calls_are_kept_for_ever_where_a_setting_says_so(
+    database: Database, house: House
+) -> None:
+    await house.add_call("old", 60)
+    sweeper = Sweeper(
+        house.eraser,
+        Tombstones(database),
+        house.journals,
+        house.outbox,
+        house.calls,
+        house.clock,
+        keep_journal=KEEP,
+        keep_calls=None,
+        in_use=dict,
+    )
+    house.clock.now += 10_000 * DAY
+    await sweeper.sweep_all()
+    assert await house.call_ids() == ["old"]

@@ -39,6 +39,7 @@ from mediaserver.web.auth import DELETE, GET, LIST, READ, ApiKey, ApiKeys
 from mediaserver.web.connection import ServerLimits
 from mediaserver.web.delivery import Delivery
 from mediaserver.web.health import Health
+from mediaserver.web.links import Links
 from mediaserver.web.manner import query_manner, ready_manner, status_manner
 from mediaserver.web.outbound import OutboundGuard, Poster
 from mediaserver.web.routes import Deps
@@ -61,12 +62,14 @@ class StillClock:
 
     def __init__(self) -> None:
         self.now = DAWN / 1e6
+        self.set_by = 0.0
+        """Seconds by which the wall clock was set, in all."""
 
     def monotonic(self) -> float:
         return self.now
 
     def time(self) -> float:
-        return self.now
+        return self.now + self.set_by
 
 
 @pytest.fixture
@@ -255,6 +258,12 @@ def limits() -> ServerLimits:
 
 
 @pytest.fixture
+def sample_rate() -> int | None:
+    """Hz of the files, by the settings."""
+    return None
+
+
+@pytest.fixture
 async def api(
     tmp_path: Path,
     database: Database,
@@ -264,6 +273,7 @@ async def api(
     exchange: NoExchange,
     running: dict[str, Running],
     renderer: InProcess,
+    sample_rate: int | None,
 ) -> AsyncIterator[Api]:
     recordings = Recordings(database)
     server = WebServer("127.0.0.1", 0, limits)
@@ -293,7 +303,12 @@ async def api(
                 is_rendering=lambda _: False,
             ),
             files=Files(tmp_path),
-            growing=GrowingRecordings(running, partial(last_position, tmp_path), str(tmp_path)),
+            growing=GrowingRecordings(
+                running,
+                partial(last_position, tmp_path),
+                data_dir=str(tmp_path),
+                sample_rate=sample_rate,
+            ),
             renditions=Renditions(
                 recordings,
                 renderer,
@@ -418,8 +433,13 @@ def outbox(database: Database) -> Outbox:
 
 
 @pytest.fixture
+def links(clock: StillClock) -> Links:
+    return Links("https://media.example", SIGNING_KEY, clock)
+
+
+@pytest.fixture
 async def deliver(
-    outbox: Outbox, clock: StillClock
+    outbox: Outbox, clock: StillClock, links: Links
 ) -> AsyncIterator[Callable[..., Awaitable[Delivery]]]:
     """Starts delivery workers on the outbox; all are stopped after the test."""
     async with AsyncExitStack() as stack:
@@ -440,7 +460,7 @@ async def deliver(
                 {
                     Kind.STATUS: status_manner(Signer(SIGNING_KEY), Schedule(delays, lambda: 0.5)),
                     Kind.QUERY: query_manner(Signer(SIGNING_KEY), Schedule(delays, lambda: 0.5)),
-                    Kind.READY: ready_manner(EnfonicaSigner(ENFONICA_KEY)),
+                    Kind.READY: ready_manner(EnfonicaSigner(ENFONICA_KEY), links),
                 },
                 clock,
                 seconds,

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from farend.control import Control
 from mediaserver.calls.call_state import CallState
+from mediaserver.recording.failure import Failure
 from mediaserver.recording.resource import Pause, PauseBehavior, Recording
-from mediaserver.recording.states import ErrorCode, State
+from mediaserver.recording.states import State
 from mediaserver.web.calling import calling_error
 from mediaserver.web.calls import call_view
 from mediaserver.web.commands import COMMANDS
@@ -135,7 +136,7 @@ def test_recordings_are_as_they_are_described(
     for recording in (
         make_recording(1, pauses=(pause,)),
         done,
-        make_recording(2, state=State.ERROR, error_code=ErrorCode.TIMEOUT, ended_at=1),
+        make_recording(2, state=State.ERROR, failure=Failure.RENDER_TIMEOUT, ended_at=1),
         make_recording(3, state=State.NO_INPUT, ended_at=1),
     ):
         fits(shapes.Recording, recording_view(recording, None))

@@ -37,8 +37,19 @@ async def settled(outbox: Outbox, clock: Any, seconds: float = 5.0) -> None:
     """Return once nothing is due at this moment."""
     async with asyncio.timeout(seconds):
         # Its one event is the worker's to clear.
-        while await outbox.due(round(clock.now * 1e6), 1):  # noqa: ASYNC110 - see above
+        while await outbox.due(round(clock.time() * 1e6), 1):  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.005)
+
+
+async def until_due(outbox: Outbox, clock: Any, delay: float, seconds: float = 5.0) -> None:
+    """Return once all that waits is due after `delay`, by the wall clock as it is now."""
+    async with asyncio.timeout(seconds):
+        while (
+            await outbox.due(round((clock.time() + delay - 0.1) * 1e6), 1)
+            or await outbox.next_due(round((clock.time() + delay + 0.1) * 1e6)) is not None
+        ):
+            outbox.changed.set()
+            await asyncio.sleep(0.01)
 
 
 async def waiting_until(outbox: Outbox) -> float | None:
@@ -118,6 +129,74 @@ async def test_a_callback_not_taken_is_tried_again_on_schedule_with_the_same_id(
     assert set(receiver.ids) == {"stream-1"}
     stamps = [int(got.headers["webhook-timestamp"]) for got in receiver.got]
     assert stamps == sorted(set(stamps))
+
+
+@pytest.mark.parametrize("set_by", [3600.0, -3600.0])
+async def test_a_retry_comes_when_its_delay_is_over_however_the_wall_clock_is_set(
+    outbox: Outbox,
+    receiver: Any,
+    make_announcement: Announce,
+    deliver: Deliver,
+    clock: Any,
+    set_by: float,
+) -> None:
+    """R10."""
+    receiver.answer = answering(500)
+    worker = await deliver()
+    await outbox.add([make_announcement(receiver.url())])
+    for attempt, delay in enumerate(DEFAULT_DELAYS[:3], start=1):
+        await receiver.until(attempt)
+        await settled(outbox, clock)
+        clock.set_by += set_by
+        outbox.changed.set()
+        await asyncio.sleep(0.03)
+        assert len(receiver.got) == attempt
+        clock.now += delay
+        outbox.changed.set()
+    await receiver.until(4)
+    await settled(outbox, clock)
+    # Nor is it early or late after a restart, as far as the clock was seen to be set.
+    clock.set_by += set_by
+    await until_due(outbox, clock, DEFAULT_DELAYS[3])
+    await worker.stop()
+    await deliver()
+    clock.now += DEFAULT_DELAYS[3] - 0.01
+    outbox.changed.set()
+    await asyncio.sleep(0.03)
+    assert len(receiver.got) == 4
+    clock.now += 0.02
+    outbox.changed.set()
+    await receiver.until(5)
+
+
+async def test_a_retry_that_fails_while_the_wall_clock_is_set_is_neither_early_nor_late(
+    outbox: Outbox, receiver: Any, make_announcement: Announce, deliver: Deliver, clock: Any
+) -> None:
+    """What is being written down at that moment is due by the clock as it was, or as it is."""
+    receiver.answer = answering(500)
+    await deliver()
+    for number in range(40):
+        await outbox.add([make_announcement(receiver.url(), f"stream-{number}")])
+        if number % 10 == 9:
+            clock.set_by -= 3600
+    await receiver.until(40)
+    await until_due(outbox, clock, DEFAULT_DELAYS[0])
+    assert await outbox.due(round((clock.time() + DEFAULT_DELAYS[0] - 0.1) * 1e6), 100) == []
+    assert len(await outbox.due(round((clock.time() + DEFAULT_DELAYS[0] + 0.1) * 1e6), 100)) == 40
+
+
+async def test_the_wall_clock_is_followed_once_the_database_is_back(
+    outbox: Outbox, receiver: Any, make_announcement: Announce, deliver: Deliver, clock: Any
+) -> None:
+    receiver.answer = answering(500)
+    flaky = FlakyOutbox(outbox)
+    await deliver(queue=flaky)
+    await outbox.add([make_announcement(receiver.url())])
+    await receiver.until(1)
+    await until_due(outbox, clock, DEFAULT_DELAYS[0])
+    flaky.failures = {"shift": 2}
+    clock.set_by -= 3600
+    await until_due(outbox, clock, DEFAULT_DELAYS[0])
 
 
 async def test_after_the_last_delay_it_is_set_aside_and_the_next_has_its_turn(
@@ -458,9 +537,15 @@ async def test_a_database_that_is_away_stops_nothing_for_good(
 async def test_a_forbidden_receiver_is_not_connected_to(
     outbox: Outbox, receiver: Any, make_announcement: Announce, deliver: Deliver, clock: Any
 ) -> None:
-    await deliver(guard=OutboundGuard())
-    await outbox.add([make_announcement(receiver.url())])
-    await settled(outbox, clock)
+    with capture_logs() as lines:
+        await deliver(guard=OutboundGuard())
+        await outbox.add([make_announcement(receiver.url())])
+        await settled(outbox, clock)
+    # Nobody has answered, so there is no status that somebody could be asked about.
+    (line,) = lines
+    assert (line["event"], line["log_level"]) == ("callback not taken", "warning")
+    assert line["status"] is None
+    assert "outbound.allow" in line["why"]
     assert receiver.connections == 0
     assert await waiting_until(outbox) == pytest.approx(clock.now + 1)
 

@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import text
 
 from mediaserver.recording.announcement import Announcement
+from mediaserver.recording.failure import Failure
 from mediaserver.recording.resource import Format, Recording, Span, audio_path
-from mediaserver.recording.states import FINAL, ErrorCode, State
+from mediaserver.recording.states import FINAL, State
 from mediaserver.store.database import Database
 from mediaserver.store.faults import StoreUnavailable
 from mediaserver.store.outbox import Outbox
@@ -103,9 +104,9 @@ async def test_while_it_is_recorded_or_rendered_it_is_refused(
 async def test_however_it_ended_it_can_be_deleted(
     api: Any, make_recording: Make, state: State
 ) -> None:
-    code = ErrorCode.INTERNAL_ERROR if state is State.ERROR else None
+    failure = Failure.INTERNAL if state is State.ERROR else None
     ended = make_recording(
-        1, state=state, error_code=code, span=Span(journal="journals/leg", rate=8000, start=0)
+        1, state=state, failure=failure, span=Span(journal="journals/leg", rate=8000, start=0)
     )
     await api.recordings.add(ended)
     status, _, _ = await api.ask(f"{CALL}/{ended.id}", method="DELETE")

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from mediaserver.errors import LocalError
 from mediaserver.recording.journal import JournalHeader, create, offset
+from mediaserver.recording.render import render
+from mediaserver.recording.rendering import RenderJob, Target
 from mediaserver.recording.resource import Direction, Format, Pause, PauseBehavior, Recording, Span
 from mediaserver.recording.states import State
 from mediaserver.web import growing as subject
@@ -164,6 +166,61 @@ async def test_stereo_and_both_directions_are_as_they_will_be_rendered(
     tape.hear(said, heard)
     _, _, body = await api.ask(path_of(tape))
     assert np.array_equal(wav(body), np.stack([said, heard], axis=1))
+
+
+def as_rendered(folder: Path, tape: Tape, sample_rate: int) -> bytes:
+    """Return the wav that will be made of it."""
+    recording = tape.present
+    span = recording.span
+    target = Target(format=Format.WAV, rendition=9, sample_rate=sample_rate)
+    job = RenderJob(
+        data_dir=str(folder),
+        recording_id=recording.id,
+        journal=LEG,
+        rate=RATE,
+        start=span.start,
+        end=tape.position,
+        targets=(target,),
+        direction=recording.direction,
+        stereo=recording.stereo,
+        pauses=recording.pauses,
+    )
+    render(job)
+    path = folder / job.path(target)
+    made = path.read_bytes()
+    path.unlink()
+    return made
+
+
+@pytest.mark.parametrize("sample_rate", [16_000, 48_000])
+@pytest.mark.parametrize("stereo", [False, True])
+async def test_its_sample_rate_is_that_of_the_file_and_so_is_every_sample(
+    api: Any, record: Any, follow: Any, tmp_path: Path, sample_rate: int, stereo: bool
+) -> None:
+    tape = await record(stereo=stereo, direction=Direction.BOTH if stereo else Direction.SPEAK)
+    async with follow(tape) as response:
+        for seconds in (10.7, 0.33):
+            tape.hear(noise(seconds), noise(seconds))
+            if seconds < 1:
+                tape.pause(PauseBehavior.SKIP)
+                tape.hear(noise(0.5), noise(0.5))
+                tape.resume()
+            status, headers, body = await api.ask(path_of(tape))
+            assert (status, headers["Content-Length"]) == (200, str(len(body)))
+            assert body == as_rendered(tmp_path, tape, sample_rate)
+        tape.end()
+        followed = await response.read()
+    assert followed[44:] == body[44:]
+    assert followed[20:36] == body[20:36]
+
+
+@pytest.mark.parametrize("sample_rate", [16_000])
+async def test_nothing_yet_is_a_wav_of_no_length_at_any_sample_rate(
+    api: Any, record: Any, sample_rate: int
+) -> None:
+    tape = await record()
+    _, _, body = await api.ask(path_of(tape))
+    assert len(body) == 44
 
 
 @pytest.mark.parametrize("behavior", list(PauseBehavior))

@@ -6,17 +6,25 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import json
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from ipaddress import ip_network
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
 from mediaserver.recording.announcement import Announcement, Kind
+from mediaserver.recording.resource import Format, Recording
 from mediaserver.store.outbox import Outbox
+from mediaserver.web.links import Links
 from mediaserver.web.outbound import OutboundGuard
+from mediaserver.web.views import announced
 
 KEY = bytes(range(64))
 BODY = b'{"name":"projects/p/calls/c/recordings/r","state":"SUCCEEDED"}'
@@ -35,9 +43,9 @@ def make_ready(make_announcement: Callable[..., Announcement]) -> MakeReady:
     return make
 
 
-def signature(url: str) -> str:
+def signature(url: str, body: bytes = BODY) -> str:
     """Work out by hand what a request to `url` must carry."""
-    message = url.encode() + b"RECORDING_READY" + BODY
+    message = url.encode() + b"RECORDING_READY" + body
     return base64.b64encode(hmac.new(KEY, message, hashlib.sha256).digest()).decode()
 
 
@@ -74,6 +82,48 @@ async def test_it_carries_event_signature_and_ids_and_nothing_of_signalwires(
     assert got.headers["Authorization"] == "Basic " + base64.b64encode(b"us@er:pa:ss").decode()
     assert not [name for name in got.headers if "signalwire" in name.lower()]
     assert not [name for name in got.headers if name.lower().startswith("webhook-")]
+
+
+def link_parts(uri: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(uri).query))
+
+
+async def test_the_links_of_every_attempt_work_for_an_hour_from_it(
+    outbox: Outbox,
+    receiver: Any,
+    make_ready: MakeReady,
+    deliver: Deliver,
+    clock: Any,
+    links: Links,
+    finished: Callable[..., tuple[Recording, bytes]],
+) -> None:
+    recording, _ = finished(ready_uri="https://app.example/ready", status_url="https://a.example")
+    (wav,) = recording.audio
+    recording = replace(recording, audio=(wav, replace(wav, format=Format.MP3, rendition=1)))
+    made = announced(recording, partial(links.signed, recording.id))
+    receiver.answer = answering(500)
+    await deliver()
+    await outbox.add([replace(make_ready(receiver.url()), body=made)])
+    await receiver.until(1)
+    await settled(outbox, clock)
+    receiver.answer = receiver.accept
+    clock.now += 7200
+    outbox.changed.set()
+    await receiver.until(2)
+    first, second = receiver.got
+    assert first.body == made
+    told = json.loads(second.body)
+    for audio, format, rendition in zip(told["audio"], ("wav", "mp3"), ("0", "1"), strict=True):
+        parts = link_parts(audio["uri"])
+        assert (parts["format"], parts["rendition"]) == (format, rendition)
+        assert float(parts["expires"]) == pytest.approx(clock.now + 3600, abs=1)
+        assert links.opens(recording.id, **parts)
+        assert audio["uri"].startswith("https://media.example/api/v1/recordings/")
+    assert second.headers["X-Enfonica-Signature"] == signature(receiver.url(), second.body)
+    assert second.id == first.id
+    # But for the links it is what it was, octet by octet.
+    without = [re.sub(rb'"uri":"[^"]*"', b"", got.body) for got in (first, second)]
+    assert without[0] == without[1]
 
 
 async def test_it_is_tried_eight_times_more_to_the_letter_and_then_set_aside(

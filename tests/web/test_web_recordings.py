@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from mediaserver.errors import LocalError
+from mediaserver.recording.failure import Failure
 from mediaserver.recording.resource import Recording
-from mediaserver.recording.states import ErrorCode, State
+from mediaserver.recording.states import State
 
 PROJECT = "00000000-0000-4000-8000-000000000001"
 BASE = f"/v1beta1/projects/{PROJECT}"
@@ -81,8 +82,8 @@ async def test_a_recording_is_shown_field_by_field_as_the_contract_has_it(
 async def test_what_only_success_has_is_absent_otherwise(
     api: Any, finished: Callable[..., tuple[Recording, bytes]], state: State, shown: str, code: Any
 ) -> None:
-    error = ErrorCode.TIMEOUT if code else None
-    recording, _ = finished(1, state=state, error_code=error)
+    failure = Failure.RENDER_TIMEOUT if code else None
+    recording, _ = finished(1, state=state, failure=failure)
     await api.recordings.add(recording)
     _, _, body = await api.ask(f"{BASE}/calls/-/recordings/{recording.id}")
     assert body["state"] == shown

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from mediaserver.errors import LocalError
+from mediaserver.recording.failure import Failure
 from mediaserver.recording.resource import Direction, Recording
-from mediaserver.recording.states import ErrorCode, State
+from mediaserver.recording.states import State
 
 PROJECT = "00000000-0000-4000-8000-000000000001"
 LIST = "/api/relay/rest/recordings"
@@ -61,12 +62,12 @@ async def test_a_recording_is_shown_field_by_field_as_the_contract_has_it(
 async def test_every_state_has_its_word(
     api: Any, make_recording: Make, state: State, status: str
 ) -> None:
-    error = ErrorCode.TIMEOUT if state is State.ERROR else None
-    recording = make_recording(1, state=state, error_code=error)
+    failure = Failure.RENDER_TIMEOUT if state is State.ERROR else None
+    recording = make_recording(1, state=state, failure=failure)
     await api.recordings.add(recording)
     _, _, body = await api.ask(f"{LIST}/{recording.id}")
     assert body["status"] == status
-    assert body.get("error_code") == error
+    assert body.get("error_code") == ("TIMEOUT" if failure else None)
     assert body["duration_in_seconds"] == 0
     assert "byte_size" not in body
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from mediaserver.recording.announcement import record_params
+from mediaserver.recording.failure import Failure
 from mediaserver.recording.resource import (
     Direction,
     Format,
@@ -73,6 +75,24 @@ def test_a_failure_without_a_code_is_an_internal_error(
 ) -> None:
     view = recording_view(make_recording(1, state=State.ERROR), None)
     assert view["errorCode"] == "INTERNAL_ERROR"
+    assert view["x-mediaserver"]["failure"]["reason"] == "internal"
+
+
+def test_what_failed_is_named_and_said(make_recording: Callable[..., Recording]) -> None:
+    full = make_recording(
+        1, state=State.ERROR, failure=Failure.STORAGE_FULL, error_message="cannot write /var/x"
+    )
+    view = recording_view(full, None)
+    assert view["errorCode"] == "INTERNAL_ERROR"
+    assert view["x-mediaserver"]["failure"] == {
+        "reason": "storage_full",
+        "message": "The server's disk was full.",
+    }
+    # Where the server keeps its files is nobody's business.
+    assert "/var/x" not in json.dumps(view)
+    (told,) = [record_params(full, "node", "http://u")["x-mediaserver"]]
+    assert told == {"failure": view["x-mediaserver"]["failure"]}
+    assert "x-mediaserver" not in record_params(make_recording(1), "node", "http://u")
 
 
 def test_a_callback_url_with_its_password_is_not_shown(

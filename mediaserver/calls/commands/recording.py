@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...audio.tones import beep
 from ...errors import ConflictError, PeerError
 from ...recording.resource import PauseBehavior
+from ..conference_recording import ConferenceRecording
+from ..floor import play_briefly
 from ..recording import ActiveRecording, RecordingOrder
 from .refusals import CommandRefused, NotThere
 from .state import must_be_answered
@@ -62,9 +65,10 @@ async def start_recording(call: Call, command: StartRecording) -> None:
     order = replace(order, rules=rules, policy=call.policy)
     try:
         if command.beep_first:
-            call.record_after(beep(media.rate), order)
+            tone = partial(play_briefly, call, beep(media.rate))
+            call.recordings.record_after(tone, order)
         else:
-            call.record_along(order)
+            call.recordings.record_along(order)
     except ConflictError as error:
         raise CommandRefused(str(error)) from None
 
@@ -90,14 +94,20 @@ async def stop_recording(call: Call, command: StopRecording) -> None:
         raise NotThere("recording")
 
 
-async def _active(call: Call, control_id: str) -> ActiveRecording:
-    """Return a recording that runs, once the beep before it is over."""
+async def _active(call: Call, control_id: str) -> ActiveRecording | ConferenceRecording:
+    """Return a recording that runs, once the beep before it is over.
+
+    That of the conference the call is in is known by its own id, too: it was not told another.
+    """
     active = await call.recordings.cue_over(control_id) or call.recordings.get(control_id)
-    if active is None:
+    if active is not None:
+        return active
+    conference = call.services.conferences.recording(call, control_id)
+    if conference is None:
         raise NotThere("recording")
-    return active
+    return conference
 
 
-def _refused(active: ActiveRecording, why: str) -> PeerError:
+def _refused(active: ActiveRecording | ConferenceRecording, why: str) -> PeerError:
     """Return the error for a recording that takes no command, or not this one."""
     return NotThere("recording") if active.over else CommandRefused(why, "control_id")

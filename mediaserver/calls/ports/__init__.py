@@ -15,6 +15,8 @@ from .media import (
     MediaEngine,
     MediaLeg,
     Mix,
+    MixVoice,
+    Player,
 )
 from .signalling import Invitation, Signalling
 from .storage import CallStore, JournalFile, Journals, Outbox, RecordingStore, Renderer
@@ -47,7 +49,9 @@ __all__ = [
     "MediaEngine",
     "MediaLeg",
     "Mix",
+    "MixVoice",
     "Outbox",
+    "Player",
     "RecordingStore",
     "Renderer",
     "Requester",

@@ -163,6 +163,28 @@ class MediaLeg(Line, Protocol):
         """Give the ports back."""
 
 
+class Player(Protocol):
+    """Where somebody can be heard."""
+
+    @property
+    def rate(self) -> int:
+        """Hz of the samples."""
+
+    @property
+    def session(self) -> AudioSession | None:
+        """What was negotiated last; None also where nothing ever is."""
+
+    def play(self, samples: NDArray[np.int16]) -> Awaitable[int]:
+        """See `MediaLeg.play`."""
+
+    def stop_playing(self) -> None:
+        """See `MediaLeg.stop_playing`."""
+
+
+class MixVoice(LiveAudio, Player, Protocol):
+    """Somebody in a mix who has no leg. What is taken is what all others say, and is played."""
+
+
 class Mix(Protocol):
     """Legs whose parties all hear each other: each the sum of what the others say."""
 
@@ -170,13 +192,13 @@ class Mix(Protocol):
     """Is told, from the media tick, that a member's party holds the call, or is back."""
 
     def add(self, leg: MediaLeg, *, muted: bool = False) -> None:
-        """Let a leg's party hear and be heard from now on; a leg joined to another parts first."""
+        """Let a leg's party hear and, unless `muted`, be heard from now on.
+
+        A leg that is joined to another parts first.
+        """
 
     def remove(self, leg: MediaLeg) -> None:
         """Take a leg out; nothing if it is no member. Closing a leg does that too."""
-
-    def mute(self, leg: MediaLeg, *, muted: bool) -> None:
-        """Let a member be heard by nobody, or again; it hears as before."""
 
     def coach(self, leg: MediaLeg, other: MediaLeg | None) -> None:
         """Let a member be heard by one other member alone; None: by all."""
@@ -186,6 +208,9 @@ class Mix(Protocol):
 
     def line(self) -> Line:
         """Return the line of all that is said and played in the mix, to be recorded."""
+
+    def voice(self, ptime: int) -> MixVoice:
+        """Return one more who hears and is heard, in frames of `ptime` milliseconds."""
 
     def close(self) -> None:
         """Remove every member; the line ends."""

@@ -24,6 +24,8 @@ class Invitation:
     """More header fields, each fit by `sip.extra_headers.check`."""
     credentials: Credentials | None = None
     """For challenges of the destination, and of nobody else."""
+    session_interval: int | None = None
+    """Seconds its Session-Expires proposes (RFC 4028); None: as always."""
     offer: Callable[[Hop], bytes]
     """Makes its SDP once it is known where it goes, and again for each other hop that has to be
     tried; b"" to be given an offer."""

@@ -18,4 +18,4 @@ async def connect(performance: Performance, action: Connect) -> dict[str, Any]:
         await performance.pick_up()
     performance.let_time_pass()
     action = replace(action, ringback=performance.sources(action.ringback))
-    return await connecting.connect(performance.call, action, performance.allow)
+    return await connecting.connect(performance.call, action)

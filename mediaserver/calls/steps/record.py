@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 async def record(performance: Performance, action: Record) -> dict[str, Any]:
     """Record until something stops it."""
     call = performance.call
-    recording = await call.record(await _order(performance, action, Source.RECORD_ACTION))
+    recording = await call.recordings.record(
+        await _order(performance, action, Source.RECORD_ACTION)
+    )
     return {
         "record_url": call.services.studio.ledger.download_url(recording.id),
         "record_result": swml_result(recording.state, recording.stop_reason),
@@ -33,7 +35,7 @@ async def record_call(performance: Performance, action: RecordCall) -> dict[str,
     call = performance.call
     order = await _order(performance, action, Source.CALL_RECORDING, action.control_id)
     try:
-        active = call.record_along(order)
+        active = call.recordings.record_along(order)
     except ConflictError as error:
         call.log.warning("record_call refused", error=str(error))
         return {"record_call_result": "failed"}

@@ -65,9 +65,8 @@ class Destination:
 class Connect:
     """Call destinations until one answers, join it with this call, wait until it has gone.
 
-    What applies to a destination is in the destinations; the fields here of the same name are what
-    the script says for all. `result` and `transfer_after_bridge` are the interpreter's: it goes on
-    with them when the action is completed.
+    What the script says for all of them is in each. `result` and `transfer_after_bridge` are the
+    interpreter's: it goes on with them when the action is completed.
     """
 
     groups: tuple[tuple[Destination, ...], ...]
@@ -76,13 +75,3 @@ class Connect:
     """Answer this call only when a destination has answered."""
     ringback: tuple[Source, ...] = ()
     """What is played meanwhile; empty: what the destination sends."""
-    confirm: Confirm | None = None
-    confirm_timeout: float = 60.0
-    max_duration: float | None = 14_400.0
-    status_url: str | None = None
-    call_state_url: str | None = None
-    call_state_events: frozenset[str] = frozenset({"ended"})
-    transfer_after_bridge: str | None = None
-    """A URL or a document in JSON, run once two calls that were joined have parted."""
-    webrtc_media: bool = False
-    session_timeout: float | None = None

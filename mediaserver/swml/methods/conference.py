@@ -61,7 +61,7 @@ JOIN_CONFERENCE: Final = Method(
         ),
         Parameter("recording_status_callback_event_type", _EVENT_TYPE, used=False),
         Parameter("result", Result(variable_required=True)),
-        Parameter("stream", Target(), used=False),
+        Parameter("stream", Target()),
     ),
     build=_build,
     after=_after,

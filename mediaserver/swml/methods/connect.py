@@ -196,15 +196,6 @@ def _build(values: Mapping[str, Any]) -> Connect:
         groups=tuple(tuple(_destination(one, values) for one in group) for group in groups),
         answer_on_bridge=values["answer_on_bridge"],
         ringback=values["ringback"],
-        confirm=values["confirm"],
-        confirm_timeout=float(values["confirm_timeout"] or values["timeout"]),
-        max_duration=float(values["max_duration"]),
-        status_url=values["status_url"],
-        call_state_url=values["call_state_url"],
-        call_state_events=frozenset(values["call_state_events"]),
-        transfer_after_bridge=values["transfer_after_bridge"],
-        webrtc_media=values["webrtc_media"],
-        session_timeout=_float(values["session_timeout"]),
     )
 
 

@@ -8,7 +8,7 @@ from .part import Params
 
 
 class Disconnect(Params):
-    """Parts a call from the one it is joined to; both stay up."""
+    """Parts a call from the one, or the conference, it is joined to; all stay up."""
 
     def order(self) -> DisconnectCall:
         """See `Params.order`."""

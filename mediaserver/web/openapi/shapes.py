@@ -140,6 +140,22 @@ class RecordingPause(Shape):
     end_ms: int | None = Field(default=None, alias="endMs")
 
 
+class RecordingFailure(Shape):
+    """Why a recording is `FAILED`: a word that stays the same, and a sentence."""
+
+    reason: Literal[
+        "storage_full",
+        "storage_too_slow",
+        "storage_error",
+        "out_of_files",
+        "journal_unusable",
+        "encoder_failed",
+        "render_timeout",
+        "internal",
+    ]
+    message: str
+
+
 class RecordingExtension(Shape):
     """What the contract does not know of a recording."""
 
@@ -147,6 +163,7 @@ class RecordingExtension(Shape):
     direction: Literal["speak", "listen", "both"]
     stop_reason: str | None = Field(default=None, alias="stopReason")
     stop_digit: str | None = Field(default=None, alias="stopDigit")
+    failure: RecordingFailure | None = None
     recovered: bool
     pauses: list[RecordingPause]
     audio: list[RecordingFile]

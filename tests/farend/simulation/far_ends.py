@@ -9,7 +9,8 @@ from mediaserver.sip.agent import Agent
 from mediaserver.sip.dialog import incoming_key
 from mediaserver.sip.events import Answered, Ended, Event, Invited, Refused, Reinvited
 from mediaserver.sip.hop import Hop, Transport
-from mediaserver.sip.message import Request, parse_message, respond
+from mediaserver.sip.message import Request, parse_message
+from mediaserver.sip.replies import respond
 from mediaserver.sip.session import Session, SessionState
 from mediaserver.sip.uri import SipUri
 

@@ -20,6 +20,7 @@ from mediaserver.calls.ports import (
 )
 from mediaserver.clock import Clock
 from mediaserver.errors import LocalError
+from mediaserver.net.mix_voice import MixVoice
 from mediaserver.recording.resource import Direction
 from mediaserver.sdp.session import AudioSession
 
@@ -203,6 +204,7 @@ class PaperMix:
         self.on_hold: Callable[[MediaLeg, bool], None] | None = None
         self.members: list[MediaLeg] = []
         self.lines: list[PaperLine] = []
+        self.voices: list[MixVoice] = []
         self.closed = False
         self._clock = clock
         self._part = part
@@ -217,8 +219,6 @@ class PaperMix:
         if leg in self.members:
             self.members.remove(leg)
 
-    def mute(self, leg: MediaLeg, *, muted: bool) -> None: ...
-
     def coach(self, leg: MediaLeg, other: MediaLeg | None) -> None: ...
 
     def play(self, samples: NDArray[np.int16]) -> None: ...
@@ -227,8 +227,14 @@ class PaperMix:
         self.lines.append(PaperLine(self._clock))
         return self.lines[-1]
 
+    def voice(self, ptime: int) -> MixVoice:
+        self.voices.append(MixVoice(8000, ptime))
+        return self.voices[-1]
+
     def close(self) -> None:
         self.closed = True
+        for voice in self.voices:
+            voice.end()
         self.members.clear()
 
 

@@ -102,8 +102,9 @@ def _is_one_of(places: list[int], wave: NDArray[np.float64], rate: int) -> bool:
         lines = _TONES[place]
         upto = round((ABOVE * lines[-1] + NEAR_HZ) * STRETCH) + 1
         there = scale * float(power[_LOW:upto].sum())
-        tones = float(np.square(_basis(place, rate, len(wave)) @ wave).sum(axis=1).max())
-        if tones >= there * (VOWEL_SHARE if lines[0] < VOWEL_HZ else TONE_SHARE):
+        if _power_of(place, wave, rate) >= there * (
+            VOWEL_SHARE if lines[0] < VOWEL_HZ else TONE_SHARE
+        ):
             return True
     return False
 
@@ -120,12 +121,26 @@ def _first_look(rate: int, length: int) -> tuple[NDArray[np.float64], NDArray[np
 
 
 @cache
-def _basis(place: int, rate: int, length: int) -> NDArray[np.float64]:
-    """Return orthonormal rows for what a tone can be, for each of OFF."""
-    time = np.arange(length) / rate
-    found = []
-    for off in OFF:
-        turns = 2.0 * np.pi * (1.0 + off) * np.multiply.outer(np.array(_TONES[place]), time)
-        orthonormal, _ = np.linalg.qr(np.concatenate((np.cos(turns), np.sin(turns))).T)
-        found.append(orthonormal.T)
-    return np.array(found)
+def _sinusoids(place: int, rate: int) -> NDArray[np.float64]:
+    """Return what the tones of a place are made of, for each of OFF: cosines, then sines.
+
+    Shape (offs, 2 * lines, samples of STRETCH); 5 MB for all places.
+    """
+    time = np.arange(round(STRETCH * rate)) / rate
+    hertz = np.multiply.outer(1.0 + np.array(OFF), np.array(_TONES[place]))
+    turns = 2.0 * np.pi * np.multiply.outer(hertz, time)
+    return np.concatenate((np.cos(turns), np.sin(turns)), axis=1)
+
+
+@cache
+def _inverse(place: int, rate: int, length: int) -> NDArray[np.float64]:
+    """Return the inverse of the sinusoids' products with each other over so many samples."""
+    waves = _sinusoids(place, rate)[:, :, :length]
+    return np.linalg.inv(waves @ waves.transpose(0, 2, 1))
+
+
+def _power_of(place: int, wave: NDArray[np.float64], rate: int) -> float:
+    """Return how much of a stretch's power sinusoids of a place's tones can be, summed."""
+    parts = _sinusoids(place, rate)[:, :, : len(wave)] @ wave
+    fitted = (_inverse(place, rate, len(wave)) @ parts[:, :, None])[:, :, 0]
+    return float((parts * fitted).sum(axis=1).max())

@@ -15,7 +15,6 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
-from copy import copy
 from typing import Final, Protocol
 
 import numpy as np
@@ -61,7 +60,7 @@ class SocketSet:
 
     def take(self, wanted: NDArray[np.int64] | NDArray[np.bool_], expected: int) -> SocketSet:
         """Return some of them, by index or by a mask, and how many datagrams each may hold."""
-        taken = copy(self)
+        taken = SocketSet.__new__(SocketSet)
         taken.expected = expected
         taken.slot = self.slot[wanted]
         taken.sockets = self.sockets[wanted]

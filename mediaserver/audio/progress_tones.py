@@ -136,7 +136,7 @@ def _sinusoids(place: int, rate: int) -> NDArray[np.float64]:
 def _inverse(place: int, rate: int, length: int) -> NDArray[np.float64]:
     """Return the inverse of the sinusoids' products with each other over so many samples."""
     waves = _sinusoids(place, rate)[:, :, :length]
-    return np.linalg.inv(waves @ waves.transpose(0, 2, 1))
+    return np.linalg.inv(waves @ waves.transpose(0, 2, 1)).astype(np.float64)
 
 
 def _power_of(place: int, wave: NDArray[np.float64], rate: int) -> float:

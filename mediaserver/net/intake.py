@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ..rtp.keys import Key
 from ..rtp.packet import PacketBatch, PacketFields, parse_batch
 from ..rtp.relay import NOWHERE
+from ..rtp.timeline import Kind
+from .second_lane import RTCP_KINDS, narrow
 from .sweep import ROUND, SocketSet, Sweeper
 from .transmit import Outgoing
 
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 MORE_ROUNDS: Final = 3
 """Sweeps for one more packet of legs that are to be drained, before it is looked for many."""
 
-_RTCP_KINDS: Final = (64, 95)
-"""Second octets, less the marker bit, that say RTCP on a shared port (RFC 5761 section 4)."""
+PATIENCE: Final = 0.06
+"""Seconds that packets of a transcoded leg wait for one they overtook."""
 
 _NONE: Final = np.zeros(0, np.int64)
 
@@ -92,6 +94,16 @@ class Intake:
         finally:
             batch.count = 0
         # Now only: whoever is told may have sockets drained, into this very batch.
+        self._tell(keys)
+
+    def release(self, slots: NDArray[np.int64], now: float, patience: float = PATIENCE) -> None:
+        """Hear what waited long enough, on transcoded legs, for packets it overtook."""
+        lane = self._engine.second_lane
+        rest = lane.hear_rest(slots, now - patience) if lane else None
+        if rest is not None:
+            self._tell(self._hear_transcoded(rest))
+
+    def _tell(self, keys: list[Key]) -> None:
         for key in keys:
             leg = self._engine.leg_at(key.slot)
             if leg is not None:
@@ -99,6 +111,8 @@ class Intake:
 
     def _place(self, batch: PacketBatch, *, grouped: bool) -> list[Key]:
         keys: list[Key] = []
+        if self._engine.second_lane:
+            self._engine.second_lane.open(batch)
         own, replay = self._engine.sources.admit(batch)
         if replay:
             early = PacketBatch.empty(len(replay))
@@ -106,7 +120,7 @@ class Intake:
                 early.append(slot, datagram, 0, arrival)
             keys += self._hear(early, parse_batch(early, early.length > 0))
         fields = parse_batch(batch, own, grouped=grouped)
-        reports = (fields.kind >= _RTCP_KINDS[0]) & (fields.kind <= _RTCP_KINDS[1])
+        reports = (fields.kind >= RTCP_KINDS[0]) & (fields.kind <= RTCP_KINDS[1])
         if reports.any():
             for row in fields.row[reports].tolist():
                 leg = self._engine.leg_at(int(batch.slot[row]))
@@ -116,7 +130,22 @@ class Intake:
         return keys + self._hear(batch, fields)
 
     def _hear(self, batch: PacketBatch, fields: PacketFields) -> list[Key]:
+        keys: list[Key] = []
+        if self._engine.second_lane:
+            fields, transcoded = self._engine.second_lane.hear(batch, fields)
+            if transcoded is not None:
+                keys = self._hear_transcoded(transcoded)
+        keys += self._engine.lines.receive(batch, fields)
+        self._pass_on(batch, fields)
+        return keys
+
+    def _hear_transcoded(self, batch: PacketBatch) -> list[Key]:
+        """Hear packets in which audio is linear samples, and pass them on as G.711."""
+        fields = parse_batch(batch, batch.length[: batch.count] > 0)
+        audio = self._engine.lines.meaning(fields) == Kind.LINEAR
+        fields.size[audio] //= 2  # in samples, as that of all others is
         keys = self._engine.lines.receive(batch, fields)
+        narrow(batch, fields, audio)
         self._pass_on(batch, fields)
         return keys
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 
 _TABLES: Final = MappingProxyType({Kind.ULAW: ULAW_TO_ALAW, Kind.ALAW: ALAW_TO_ULAW})
 """What turns a law into the other one, octet by octet."""
+
+_KINDS: Final = MappingProxyType({"PCMU": Kind.ULAW, "PCMA": Kind.ALAW})
+"""The codecs whose packets are handled as arrays; those of others are transcoded one by one."""
 
 _KEY: Final = 0.1
 _KEY_GAP: Final = 0.06
@@ -87,12 +89,11 @@ class RtpLeg:
         if self._closed:
             return
         if self._session is not None:
-            self._engine.drain([self])
+            self._engine.drain_whole(self)
         now = self._engine.clock.monotonic()
         self._session = session
         kinds = {
-            number: Kind.ALAW if codec.name == "PCMA" else Kind.ULAW
-            for number, codec in session.receive.items()
+            number: _KINDS.get(codec.name, Kind.LINEAR) for number, codec in session.receive.items()
         }
         kinds |= dict.fromkeys(session.receive_events, Kind.EVENT)
         kinds |= dict.fromkeys(session.comfort_noise, Kind.NOISE)
@@ -129,7 +130,7 @@ class RtpLeg:
     def end(self) -> int:
         """Take in what still waits in the socket; return where the line ends if it ends now."""
         if not self._closed:
-            self._engine.drain([self])
+            self._engine.drain_whole(self)
             self._engine.lines.advance(self._engine.clock.monotonic(), [self.slot])
         return self._engine.lines.end(self.slot, self._engine.clock.monotonic())
 
@@ -181,9 +182,10 @@ class RtpLeg:
         kinds: dict[int, int] = {}
         tables: dict[int, NDArray[np.uint8] | None] = {}
         for number, kind in self._kinds.items():
-            if kind in _TABLES:
+            if kind in _TABLES or kind is Kind.LINEAR:
                 kinds[number] = there.send_payload_type
-                tables[number] = None if kind is other._player.law else _TABLES[kind]
+                law = Kind.ULAW if kind is Kind.LINEAR else kind  # as which it is passed on
+                tables[number] = None if law is other._player.law else _TABLES[law]
             elif kind is Kind.EVENT and there.send_events is not None:
                 sent, rate = there.send_events
                 if rate == self._event_rates.get(number):
@@ -243,10 +245,8 @@ class RtpLeg:
             packet = senders.event(
                 slot, tone.kind, tone.timestamp, event.payload, now, marker=event.marker
             )
-            target = self._engine.endpoints.address(slot)
-            if target is not None and self._engine.audible[slot]:
-                with contextlib.suppress(OSError):  # full buffer or unreachable: RTP is lossy
-                    self.pair.rtp.sendto(packet, target)
+            if self._engine.audible[slot]:
+                self._engine.second_lane.send_one(slot, packet)
         return self._dialer.busy
 
     def tell_advance(self) -> None:

@@ -38,6 +38,7 @@ from .lanes import Lane, open_lane
 from .leg import RtpLeg
 from .ports import PortPool
 from .pulse import Pulse
+from .second_lane import SecondLane
 from .sweep import SocketSet
 from .tapes import Tapes
 from .taps import Taps
@@ -94,6 +95,7 @@ class MediaEngine:
         """Address of what each leg plays."""
         self.lane, sweeper, self._transmitter = open_lane(self.endpoints, lane)
         self._intake = Intake(self, sweeper, capacity)
+        self.second_lane = SecondLane(self.endpoints, capacity)
         self.mixes = Mixes(self, self.transmit, journals, capacity)
         self._free = list(range(capacity - 1, -1, -1))
         self._legs: dict[int, RtpLeg] = {}
@@ -155,6 +157,7 @@ class MediaEngine:
         self.part(leg)
         del self._legs[slot]
         self.endpoints.close(slot)
+        self.second_lane.close(slot)
         self._sending.pop(slot, None)
         self._dialing.pop(slot, None)
         self._turns.remove(slot)
@@ -233,11 +236,20 @@ class MediaEngine:
         slots = [leg.slot for leg in legs]
         self._intake.drain(SocketSet(slots, (self.endpoints.sockets[slot] for slot in slots)))
 
+    def drain_whole(self, leg: RtpLeg) -> None:
+        """The same of one leg, of which nothing more is waited for."""
+        self.drain([leg])
+        self._intake.release(np.array([leg.slot]), self.clock.monotonic(), 0.0)
+
     def transmit(self, packets: Outgoing) -> None:
         """Send packets of those legs whose far end listens."""
         self.endpoints.follow(packets.slot, self.sources.accepted[packets.slot])
         heard = self.audible[packets.slot] & (self.endpoints.sizes[packets.slot] > 0)
-        self._transmitter.send(packets if heard.all() else packets.take(heard))
+        if not heard.all():
+            packets = packets.take(heard)
+        if self.second_lane:
+            packets = self.second_lane.send(packets)
+        self._transmitter.send(packets)
 
     def _wake(self) -> None:
         """Tick, if there is anything to tick for and nothing ticks."""
@@ -284,6 +296,7 @@ class MediaEngine:
             self._intake.drain(turn.relaxed)
         drained = np.concatenate([turn.hurried.slot[turn.due], turn.relaxed.slot])
         if drained.size:
+            self._intake.release(drained, now)
             self.lines.advance(now, drained)
         self.wakes.turn(drained)
         if drained.size:
@@ -334,6 +347,7 @@ class MediaEngine:
             data, address = leg.pair.rtcp.recvfrom(2048)
         except OSError:
             return
+        report = self.second_lane.open_report(leg.slot, data)
         accepted = int(self.sources.accepted[leg.slot]) >> 16
-        if accepted and host_key(address[0]) == accepted:
-            leg.hear_report(data)
+        if report is not None and accepted and host_key(address[0]) == accepted:
+            leg.hear_report(report)

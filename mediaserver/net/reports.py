@@ -82,6 +82,7 @@ class Reports:
     def _send(self, packet: bytes) -> None:
         if self._target is None:
             return
+        packet = self._engine.second_lane.seal_report(self._slot, packet)
         with contextlib.suppress(OSError):
             if self._shares_port:
                 target = self._engine.endpoints.address(self._slot)

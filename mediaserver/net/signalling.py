@@ -39,11 +39,14 @@ class Signalling:
         *,
         reason: str | None = None,
         retry_after: int | None = None,
+        warning: tuple[int, str] | None = None,
     ) -> None:
-        """Refuse a call or a re-INVITE; `retry_after` in seconds."""
+        """See `calls.ports.Signalling.reject`."""
         headers = [] if retry_after is None else [("Retry-After", str(retry_after))]
         self._endpoint.command(
-            lambda agent, now: agent.reject(session, status, now, reason=reason, headers=headers)
+            lambda agent, now: agent.reject(
+                session, status, now, reason=reason, headers=headers, warning=warning
+            )
         )
 
     def hang_up(self, session: Session) -> None:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 HEADER: Final = 12
 """Bytes of the fixed header."""
 
-STRIDE: Final = 1536
-"""Bytes kept of a datagram: an Ethernet frame's worth; what is longer is cut and then refused."""
+STRIDE: Final = 31 * 64
+"""Bytes kept of a datagram: an Ethernet frame's worth, or 120 ms of linear samples at 8 kHz; what
+is longer is cut and then refused. An odd number of cache lines, so that headers do not share a
+few."""
 
 NOBODY: Final = -1
 """In place of a source key: the row of a batch is empty."""

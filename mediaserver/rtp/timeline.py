@@ -19,8 +19,8 @@ Packets that simply go on where their leg stands, nearly all of them, are decode
 together, over all legs at once. A leg whose packets do anything else in a batch takes the careful
 way, one packet after the other.
 
-State is in parallel arrays with one entry a leg (a *slot*); only legs of G.711 live here, one
-byte is one sample.
+State is in parallel arrays with one entry a leg (a *slot*). Of a packet of audio the `size` is in
+samples: bytes of G.711, half the bytes where it is `Kind.LINEAR`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .counting import Counts
+from .decoding import LINEAR
 from .keys import Key, Keys
 from .lines import NOT_LATE, Lines
 from .packet import HEADER, PacketBatch, PacketFields, first_of_each, rank_in_leg
@@ -60,6 +61,8 @@ class Kind(IntEnum):
     ALAW = 2
     EVENT = 3
     NOISE = 4
+    LINEAR = LINEAR
+    """Samples as they are: made of another codec's packets (`net.second_lane`)."""
 
 
 class Timelines(Lines):
@@ -186,6 +189,10 @@ class Timelines(Lines):
         self.final[slot] = np.maximum(self.final[slot], settled)
         self.decided[slot] = np.maximum(self.decided[slot], self.final[slot])
 
+    def meaning(self, fields: PacketFields) -> NDArray[np.uint8]:
+        """Return the `Kind` of each packet."""
+        return self._kinds[fields.slot, fields.kind]
+
     def receive(self, batch: PacketBatch, fields: PacketFields) -> list[Key]:
         """Place the packets of a batch (grouped by slot); return the keys that were pressed."""
         if not fields.row.size:
@@ -194,7 +201,7 @@ class Timelines(Lines):
         starts = np.flatnonzero(first_of_each(slot))
         counts = np.diff(starts, append=slot.size)
         rank = rank_in_leg(starts, counts)
-        kind = self._kinds[slot, fields.kind]
+        kind = self.meaning(fields)
         goes_on = self._streams.goes_on(fields, kind, rank)
         plain = np.logical_and.reduceat(goes_on, starts)
         heads = slot[starts]
@@ -262,13 +269,13 @@ class Timelines(Lines):
     ) -> Key | None:
         """Place one packet with all care; return the key it reports, if any."""
         slot, row, size = (int(a[index]) for a in (fields.slot, fields.row, fields.size))
-        payload = batch.data[row, HEADER : HEADER + size]
+        payload = batch.data[row, HEADER : HEADER + size * (2 if kind is Kind.LINEAR else 1)]
         if kind is Kind.EVENT:
             return self._press(slot, fields, index, payload.tobytes(), float(batch.arrival[row]))
         clock = self.position(slot, float(batch.arrival[row]))
         placed, final = int(self.placed[slot]), int(self.final[slot])
         position = self._streams.locate(fields, index, clock=clock, placed=placed, final=final)
-        if position is None or kind not in {Kind.ULAW, Kind.ALAW}:
+        if position is None or kind not in {Kind.ULAW, Kind.ALAW, Kind.LINEAR}:
             return None
         self._store(slot, position, self._decoder.one(payload, kind))
         sequence = int(fields.sequence[index])

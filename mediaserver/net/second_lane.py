@@ -1,0 +1,240 @@
+"""Legs whose packets are looked at one by one: those that are encrypted, or speak no G.711.
+
+All others are handled as arrays (`net.intake`, `net.media`), and nothing here costs them more than
+the question whether a leg is served here. What came is undone on its way to the lines, and what is
+sent is done on its way to the wire; between the two the engine knows plain RTP at the line's rate
+alone: audio heard is linear samples (`Kind.LINEAR`), audio sent is G.711.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..audio.g711 import ULAW_ENCODE
+from ..rtp.packet import HEADER, PacketBatch, PacketFields
+from .endpoints import Endpoints
+from .transmit import Outgoing
+
+RTCP_KINDS: Final = (64, 95)
+"""Second octets, less the marker bit, that say RTCP on a shared port (RFC 5761 section 4)."""
+
+_TAKES: Final = 64
+"""Packets that there is room for at first."""
+
+
+class Cipher(Protocol):
+    """The keys of one leg, both ways (RFC 3711)."""
+
+    def open(self, datagram: bytes) -> bytes | None:
+        """Return the RTP packet in a datagram; None if it is not the far end's, or was heard."""
+
+    def seal(self, datagram: bytes) -> bytes:
+        """Return an RTP packet as it is sent."""
+
+    def open_report(self, datagram: bytes) -> bytes | None:
+        """Return the RTCP packet in a datagram; None as above."""
+
+    def seal_report(self, datagram: bytes) -> bytes:
+        """Return an RTCP packet as it is sent."""
+
+
+class Transcoder(Protocol):
+    """What one leg's audio is made of, both ways. Packets are plain RTP, headers included.
+
+    They are given and returned with a header of `HEADER` bytes: no CSRC, extension or padding.
+    """
+
+    clock_rate: int
+    """Hz of the timestamps on the wire."""
+
+    def hear(self, packet: bytes, arrival: float) -> list[bytes]:
+        """Return what a packet of the far end says, by the line's clock, in order.
+
+        The payload of audio is linear samples, int16 of this machine; what is no audio stays as
+        it is. There may be none, while one that was overtaken is waited for, and several after.
+        """
+
+    def hear_rest(self, before: float) -> list[bytes]:
+        """Return what arrived before that instant and was held back for what was overtaken."""
+
+    def say(self, packet: bytes) -> list[bytes]:
+        """Return what is sent for a packet whose audio is PCMU, by the clock on the wire."""
+
+
+@dataclass(slots=True)
+class _Served:
+    cipher: Cipher | None = None
+    transcoder: Transcoder | None = None
+
+
+class SecondLane:
+    """The legs among `capacity` that are served here."""
+
+    def __init__(self, endpoints: Endpoints, capacity: int) -> None:
+        self.serves: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        """Whether a leg is encrypted or transcoded."""
+        self.refused: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        """Packets of each leg that its keys do not open."""
+        self._ciphered: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        self._transcoded: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        self._endpoints = endpoints
+        self._legs: dict[int, _Served] = {}
+
+    def __len__(self) -> int:
+        return len(self._legs)
+
+    def serve(self, slot: int, cipher: Cipher | None, transcoder: Transcoder | None) -> None:
+        """Serve a leg from now on; neither of both: no more."""
+        served = _Served(cipher, transcoder)
+        self._ciphered[slot], self._transcoded[slot] = cipher is not None, transcoder is not None
+        self.serves[slot] = self._ciphered[slot] | self._transcoded[slot]
+        if self.serves[slot]:
+            self._legs[slot] = served
+        else:
+            self._legs.pop(slot, None)
+
+    def close(self, slot: int) -> None:
+        """Forget a leg."""
+        self.serve(slot, None, None)
+        self.refused[slot] = 0
+
+    def transcoder(self, slot: int) -> Transcoder | None:
+        """Return what a leg's audio goes through."""
+        served = self._legs.get(slot)
+        return None if served is None else served.transcoder
+
+    def open(self, batch: PacketBatch) -> None:
+        """Decipher the rows of encrypted legs in place; a row that is none of theirs is emptied.
+
+        Before anybody asks who sent it: only what is authentic may say where a leg's media is.
+        """
+        rows = np.flatnonzero(self._ciphered[batch.slot[: batch.count]])
+        for row in rows.tolist():
+            size, slot = int(batch.length[row]), int(batch.slot[row])
+            if not size:
+                continue
+            cipher = self._legs[slot].cipher
+            assert cipher is not None
+            datagram = batch.data[row, :size].tobytes()
+            is_report = size > 1 and RTCP_KINDS[0] <= datagram[1] & 0x7F <= RTCP_KINDS[1]
+            plain = cipher.open_report(datagram) if is_report else cipher.open(datagram)
+            if plain is None:
+                self.refused[slot] += 1
+                plain = b""
+            batch.length[row] = len(plain)
+            batch.data[row, : len(plain)] = np.frombuffer(plain, np.uint8)
+
+    def hear(
+        self, batch: PacketBatch, fields: PacketFields
+    ) -> tuple[PacketFields, PacketBatch | None]:
+        """Take the packets of transcoded legs out of `fields`; return the rest, and what they say.
+
+        That is a batch of its own, grouped by slot, in which audio is linear samples.
+        """
+        special = self._transcoded[fields.slot]
+        if not special.any():
+            return fields, None
+        heard = _Pieces()
+        for index in np.flatnonzero(special).tolist():
+            slot, row = int(fields.slot[index]), int(fields.row[index])
+            transcoder = self._legs[slot].transcoder
+            assert transcoder is not None
+            head = batch.data[row, :HEADER].tobytes()
+            # Whatever was between header and payload was cut out when the packet was read.
+            packet = (
+                b"\x80"
+                + head[1:]
+                + batch.data[row, HEADER : HEADER + int(fields.size[index])].tobytes()
+            )
+            source, arrival = int(batch.source[row]), float(batch.arrival[row])
+            for piece in transcoder.hear(packet, arrival):
+                heard.add(slot, piece, source, arrival)
+        return fields.take(~special), heard.batch()
+
+    def hear_rest(self, slots: NDArray[np.int64], before: float) -> PacketBatch | None:
+        """Return what arrived before that instant and was held back; None: nothing."""
+        heard = _Pieces()
+        for slot in slots[self._transcoded[slots]].tolist():
+            transcoder = self._legs[slot].transcoder
+            assert transcoder is not None
+            for piece in transcoder.hear_rest(before):
+                heard.add(slot, piece, 0, before)
+        return heard.batch()
+
+    def send(self, packets: Outgoing) -> Outgoing:
+        """Send the packets of legs that are served here; return the others."""
+        special = self.serves[packets.slot]
+        if not special.any():
+            return packets
+        for index in np.flatnonzero(special).tolist():
+            head = ctypes.string_at(int(packets.head[index]), int(packets.head_size[index]))
+            body = ctypes.string_at(int(packets.body[index]), int(packets.body_size[index]))
+            self.send_one(int(packets.slot[index]), head + body)
+        return packets.take(~special)
+
+    def send_one(self, slot: int, packet: bytes) -> None:
+        """Send one RTP packet of any leg. What its socket does not take is lost, as RTP may be."""
+        target = self._endpoints.address(slot)
+        if target is None:
+            return
+        served = self._legs.get(slot)
+        pieces = [packet]
+        if served is not None and served.transcoder is not None:
+            pieces = served.transcoder.say(packet)
+        for piece in pieces:
+            if served is not None and served.cipher is not None:
+                piece = served.cipher.seal(piece)
+            with contextlib.suppress(OSError):  # full buffer or unreachable
+                self._endpoints.sockets[slot].sendto(piece, target)
+
+    def open_report(self, slot: int, datagram: bytes) -> bytes | None:
+        """Return the RTCP packet in what came on a leg's second port; None if it is nobody's."""
+        served = self._legs.get(slot)
+        if served is None or served.cipher is None:
+            return datagram
+        return served.cipher.open_report(datagram)
+
+    def seal_report(self, slot: int, packet: bytes) -> bytes:
+        """Return an RTCP packet as a leg sends it."""
+        served = self._legs.get(slot)
+        if served is None or served.cipher is None:
+            return packet
+        return served.cipher.seal_report(packet)
+
+
+def narrow(batch: PacketBatch, fields: PacketFields, audio: NDArray[np.bool_]) -> None:
+    """Make PCMU of the linear samples in rows of `batch`: what is passed on is G.711.
+
+    `audio` says which of `fields` are audio; their sizes are in samples.
+    """
+    for index in np.flatnonzero(audio).tolist():
+        row, size = int(fields.row[index]), int(fields.size[index])
+        samples = batch.data[row, HEADER : HEADER + 2 * size].tobytes()
+        batch.data[row, HEADER : HEADER + size] = ULAW_ENCODE.take(
+            np.frombuffer(samples, np.uint16)
+        )
+
+
+class _Pieces:
+    """Packets that are put together to a batch."""
+
+    def __init__(self) -> None:
+        self._pieces: list[tuple[int, bytes, int, float]] = []
+
+    def add(self, slot: int, packet: bytes, source: int, arrival: float) -> None:
+        self._pieces.append((slot, packet, source, arrival))
+
+    def batch(self) -> PacketBatch | None:
+        """Return them; None if there are none."""
+        if not self._pieces:
+            return None
+        batch = PacketBatch.empty(max(_TAKES, len(self._pieces)))
+        for piece in self._pieces:
+            batch.append(*piece)
+        return batch

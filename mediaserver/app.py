@@ -23,13 +23,14 @@ from .calls.documents import Documents
 from .calls.espeak import PROGRAM, Espeak
 from .calls.growing import GrowingRecordings
 from .calls.ledger import Ledger
-from .calls.recording import Studio
+from .calls.media_timeout import Patience
+from .calls.negotiation import CODECS, named_codecs
 from .calls.recovery import recover
 from .calls.registry import LAST_WORK, Registry
 from .calls.rendition import Renditions
-from .calls.scripts import ScriptThread
+from .calls.script_thread import ScriptThread
 from .calls.services import Identity, Services
-from .calls.silence import Patience
+from .calls.studio import Studio
 from .clock import Clock, SystemClock, now_us
 from .condition import Condition
 from .config import Config
@@ -44,6 +45,7 @@ from .net.signalling import Signalling, bracketed, contact_for
 from .net.sip import ListenAddress, SipEndpoint
 from .net.tap_rtp import RtpTaps
 from .recording.resource import Format, Span
+from .sdp.crypto import Encryption
 from .sip.agent import Agent, AgentLimits
 from .sip.events import Event
 from .sip.hop import Transport
@@ -111,6 +113,7 @@ class Server:
         self._open_workers()
         services = self._services()
         await storage.calls.give_up(now_us(self.clock), RESTART)
+        await services.documents.look_over((key, str(path)) for key, path in config.documents())
         self._condition = Condition(config, self.media.pulse, storage.reserve, self.clock)
         self._registry = Registry(services, self._dialplan.route, self._condition.admission())
         self.sip.agent.ask_before_calls(self._registry.refusal)
@@ -205,6 +208,7 @@ class Server:
             [(trunk.uri.host, trunk.uri.port) for trunk in config.trunks],
         )
         agent.ask_before_following(locator.may_follow)
+        agent.ask_for_detours(locator.detour)
         self._signalling = Signalling(self.sip, locator)
 
     def _hear(self, event: Event) -> None:
@@ -251,6 +255,8 @@ class Server:
             ),
             trunk_for=self._dialplan.trunk,
             max_recording=config.recording.default_max_length,
+            codecs=named_codecs(config.rtp.codecs, CODECS),
+            encryption=Encryption(config.rtp.encryption),
             patience=Patience(talking=config.rtp.timeout, held=config.rtp.hold_timeout),
             conferences=self._conferences,
         )

@@ -1,6 +1,6 @@
 """The log: structlog for everything, one line an event, with secrets and phone numbers taken out.
 
-Records of the standard library (aiohttp, SQLAlchemy) go through the same processors. Redaction is
+Records of the standard library (aiohttp, SQLAlchemy) come out of the same processors. Redaction is
 the last step before the text is made, so that it sees everything: bound context, arguments and
 tracebacks. What it removes (robustness S20): the values of keys that name a secret or a digit, and
 in any text the credentials of HTTP and SIP, SDES keys of SDP, passwords and signatures in URLs,
@@ -9,11 +9,12 @@ long digit strings that could be a card number, and phone numbers unless they we
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import IO, Any, Final, Literal
 
 import structlog
@@ -93,38 +94,35 @@ def configure(
     """Send every log event of the process to `stream` (None: standard error), once redacted."""
     stream = sys.stderr if stream is None else stream
     console = format == "console" or (format == "auto" and stream.isatty())
-    shared: list[structlog.typing.Processor] = [
+    begin: list[structlog.typing.Processor] = [
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
-        structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
     ]
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        # Not cached: tests set up the log again, and capture it.
-        cache_logger_on_first_use=False,
-    )
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            Redactor(show_numbers=show_numbers),
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _console(stream) if console else structlog.processors.JSONRenderer(),
-        ],
-    )
+    finish: list[structlog.typing.Processor] = [
+        Redactor(show_numbers=show_numbers),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _console(stream) if console else structlog.processors.JSONRenderer(),
+    ]
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(formatter)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *begin],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
+        )
+    )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    structlog.configure(
+        processors=[*begin, *finish],
+        # Our own events do not pass through the standard library, which costs as much again.
+        logger_factory=partial(_Lines, handler),
+        wrapper_class=structlog.make_filtering_bound_logger(root.level),
+        # Not cached: tests set up the log again, and capture it.
+        cache_logger_on_first_use=False,
+    )
     for name, quiet in _QUIET.items():
         logging.getLogger(name).setLevel(max(quiet, root.level))
 
@@ -197,6 +195,26 @@ class Redactor:
         if not self._show_numbers:
             text = mask_number(text)
         return text if lines else _CONTROLS.sub(_escaped, text)
+
+
+class _Lines:
+    """Where one logger's finished lines go: between those of the standard library's handler."""
+
+    __slots__ = ("_handler", "name")
+
+    def __init__(self, handler: logging.StreamHandler[IO[str]], name: str = "") -> None:
+        self._handler = handler
+        self.name = name
+
+    def info(self, line: str) -> None:
+        """Write a line at once. That it cannot be written is no fault of whoever logs."""
+        handler = self._handler
+        assert handler.lock is not None
+        with handler.lock, contextlib.suppress(OSError, ValueError):
+            handler.stream.write(line + handler.terminator)
+            handler.stream.flush()
+
+    debug = warning = error = critical = info
 
 
 def _console(stream: IO[str]) -> structlog.typing.Processor:

@@ -126,6 +126,22 @@ routes:
     assert [config.route_for(*call) for call in calls] == list(config.routes)
 
 
+def test_what_is_wrong_with_a_variable_is_told_with_its_name(written: Writer) -> None:
+    path = written("sip: {listen: ['udp:127.0.0.1:5060']}\nrtp: {ports: 7}\n")
+    env = {
+        "MEDIASERVER_SIP__LISTEN": "udp:127.0.0.1",
+        "mediaserver_limits__max_calls": "many",
+        "MEDIASERVER_ROUTES": "[{to: a, swml: gone.yaml, colour: red}]",
+        "MEDIASERVER_LOG__LEVEL": "info",
+    }
+    assert list(problems_of(path, env)) == [
+        "sip.listen[0] (MEDIASERVER_SIP__LISTEN)",
+        "rtp.ports",
+        "routes[0].colour (MEDIASERVER_ROUTES)",
+        "limits.max_calls (mediaserver_limits__max_calls)",
+    ]
+
+
 def test_the_environment_wins_over_the_file(written: Writer) -> None:
     config = load(
         written("sip: {listen: [udp:127.0.0.1:5060], advertise: 192.0.2.1}\nlog: {level: info}"),
@@ -200,9 +216,9 @@ spcae_id: x
     assert found["log.show_numbers"] == "must be true or false"
     assert found["limits.max_calls"] == "must be 1 or more"
     assert found["limits.max_calls_per_second"] == "must be a whole number"
-    assert found["recording.default_max_length"] == "must be a number"
+    assert found["recording.default_max_length"] == "must be a number, without a unit"
     assert "10.0.0.0/8 instead" in found["outbound.allow[0]"]
-    assert found["callbacks"] == "must be keys and values"
+    assert found["callbacks"] == "must be keys and values; known here: schedule, timeout"
     assert found["signing_key"] == "must not be empty"
     assert found["routes[0].to"] == found["routes[0].swml"] == "must be given"
     assert found["spcae_id"] == "is no setting; did you mean space_id?"
@@ -255,6 +271,53 @@ spcae_id: x
 )
 def test_a_wrong_value_is_refused_by_its_key(written: Writer, text: str, key: str) -> None:
     assert list(problems_of(written(text))) == [key]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sip:\n\tadvertise: a.example\n", "line 2: .*a tab; indent with spaces"),
+        ("sip:\n  advertise: a\n   listen: x\n", "line 3: .*check the indentation"),
+        ("log: {}\nsigning_key: 'abc\nsip: {}\n", "line 2: .*a quote is not closed"),
+        ("signing_key: @abc\n", "line 1: .*begins with @ must be in quotes"),
+        ("routes: [{to: *, swml: x}]\n", "line 1: .*begins with \\* or & must be in quotes"),
+        ("routes: [{to: *all, swml: x}]\n", "line 1: .*begins with \\* or & must be in quotes"),
+        ("routes: [{to: a, swml: x]\n", "line 1: .*a bracket is not closed"),
+        ("sip: {}\n---\nhttp: {}\n", "line 2: .*one document alone"),
+        ("a: b\n- c\n", "line 2: .*check the indentation"),
+    ],
+)
+def test_what_is_no_yaml_is_told_with_what_may_be_meant(
+    written: Writer, text: str, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"is not YAML: {told}"):
+        load(written(text), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("routes: {to: a, swml: x.yaml}", "must be a list: entries that begin with `- `"),
+        ("routes: [x.yaml]", "must be keys and values; known here: to, from, swml, "),
+        ("api_keys: '{key: a}'", "must be a list"),
+        ("recording: {retention: 30d}", "must be a number, without a unit"),
+        ("http: {listen: 8080}", "must be an address and a port, as in 127.0.0.1:8080"),
+        ("http: {public_url: media.example.com}", "such as https://media.example.com"),
+    ],
+)
+def test_a_wrong_shape_is_told_with_the_right_one(written: Writer, text: str, told: str) -> None:
+    ((_, problem),) = problems_of(written(text)).items()
+    assert told in problem
+
+
+def test_an_address_is_listened_on_once(written: Writer) -> None:
+    twice = "sip: {listen: ['udp:127.0.0.1:5060', 'tcp:127.0.0.1:5060', 'udp:localhost:5060']}"
+    assert list(problems_of(written(twice))) == ["sip.listen[2]"]
+    assert load(written("sip: {listen: ['udp:127.0.0.1:0', 'udp:127.0.0.1:0']}"), {}).sip.listen
+
+
+def test_a_variable_that_names_the_file_is_told_how_it_is_named() -> None:
+    assert "--config" in problems_of(None, {"MEDIASERVER_CONFIG": "x.yaml"})["MEDIASERVER_CONFIG"]
 
 
 def test_listening_everywhere_needs_an_address_to_tell(written: Writer) -> None:

@@ -349,6 +349,15 @@ def test_every_file_of_ours_that_is_named_exists(page: Path) -> None:
     assert {name for name in missing if not (ROOT / f"{name}.py").exists()} == set()
 
 
+def test_every_module_that_contributors_are_sent_to_exists() -> None:
+    folders = "audio|calls|net|recording|rtp|sdp|sip|store|swml|web"
+    named = re.findall(rf"`((?:{folders})/\w+)`", (ROOT / "CONTRIBUTING.md").read_text())
+    assert named
+    package = ROOT / "mediaserver"
+    gone = {name for name in named if not (package / name).with_suffix(".py").exists()}
+    assert {name for name in gone if not (package / name).is_dir()} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_that_is_named_exists(page: Path) -> None:
     text = page.read_text()

@@ -248,3 +248,29 @@ def test_the_settings_are_what_the_log_takes() -> None:
     fields = config.Log.model_fields
     assert get_args(fields["level"].annotation) == get_args(log.Level)
     assert get_args(fields["format"].annotation) == get_args(log.Format)
+
+
+def test_lines_of_ours_and_of_libraries_come_in_their_order() -> None:
+    out = Output()
+    out.logger.info("one")
+    logging.getLogger("aiohttp").warning("two %s", "words")
+    out.logger.error("three")
+    lines = [json.loads(line) for line in out.text.splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("one", "info"),
+        ("two words", "warning"),
+        ("three", "error"),
+    ]
+    assert lines[0].keys() == lines[1].keys()
+
+
+def test_a_log_that_cannot_be_written_harms_nobody() -> None:
+    out = Output()
+    out.stream.close()
+    out.logger.info("call ended")
+
+
+def test_arguments_of_an_event_are_filled_in_and_redacted() -> None:
+    out = Output()
+    out.logger.info("sent %s to %s", "Bearer hush", "x")
+    assert out.last["event"] == f"sent Bearer {REDACTED} to x"

@@ -30,8 +30,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .beeps import BEEP_SECONDS, Beeps
 from .loudness import FRAMES_PER_SECOND
+from .machine_beeps import BEEP_SECONDS, Beeps
 from .presence import Presence
 from .signal_tones import DELAY, ONSET_FRAMES, STANDING_FRAMES, SignalTones
 from .single_tone import FaxTone, Tone, ToneTracker, fax_tone

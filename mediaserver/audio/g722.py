@@ -18,14 +18,17 @@ FRAME: Final = RATE // 50
 class G722Encoder:
     """Writes one track; what is returned is 22 samples behind what is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, frame: int = FRAME) -> None:
+        """`frame` is the number of samples that are coded at once, an even one."""
+        self._frame = frame
         self._codec = av.CodecContext.create("g722", "w")
+        self._codec.options = {"frame_size": str(frame)}
         _open(self._codec)
 
     def encode(self, samples: NDArray[np.int16]) -> bytes:
-        """Return whole frames of samples, shape (n * FRAME,), as n * 160 octets."""
+        """Return whole frames of samples, shape (n * frame,), as half as many octets."""
         out = bytearray()
-        for frame in samples.reshape(-1, 1, FRAME):
+        for frame in samples.reshape(-1, 1, self._frame):
             given = av.AudioFrame.from_ndarray(frame, format="s16", layout="mono")
             given.sample_rate = RATE
             for packet in self._codec.encode(given):

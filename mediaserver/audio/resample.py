@@ -11,7 +11,7 @@ from functools import cache
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 from numpy.typing import NDArray
 
 SPAN: Final = 32
@@ -62,18 +62,25 @@ class Downsampler:
 
     def __init__(self, factor: int) -> None:
         self._factor = factor
-        self._taps: NDArray[np.float64] = _low_pass(factor)[::-1].copy()
-        self._before: NDArray[np.float64] = np.zeros(self._taps.size - 1)
+        # Column j is what the j-th of the groups of `factor` samples adds to a result.
+        taps = _low_pass(factor)[::-1].reshape(SPAN, factor)
+        self._groups: NDArray[np.float64] = np.ascontiguousarray(taps.T)
+        self._before: NDArray[np.float64] = np.zeros(SPAN * factor - 1)
 
     def feed(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
         """Return one sample for each `factor` of those given so far, shape (n,)."""
-        if self._factor == 1:
+        factor = self._factor
+        if factor == 1:
             return samples
         whole = np.concatenate([self._before, samples])
-        windows = sliding_window_view(whole, self._taps.size) if samples.size else whole[:0, None]
-        made = windows[:: self._factor]
-        # The next piece begins with the first window that was not used.
-        self._before = whole[made.shape[0] * self._factor :]
-        if not made.shape[0]:
+        groups = whole.size // factor
+        made = max(0, groups - SPAN + 1)
+        # The next piece begins with the first group that a result has not begun with.
+        self._before = whole[made * factor :]
+        if not made:
             return np.zeros(0, np.int16)
-        return _clipped(made @ self._taps)
+        parts = whole[: groups * factor].reshape(groups, factor) @ self._groups
+        # Result k is made of part j of group k + j, for every j: a diagonal.
+        down, across = parts.strides
+        diagonals = as_strided(parts, (made, SPAN), (down, down + across), writeable=False)
+        return _clipped(diagonals.sum(axis=1))

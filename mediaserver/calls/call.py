@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,9 +17,8 @@ import structlog
 
 from ..addresses import Network
 from ..clock import now_us
-from ..errors import LocalError, PeerError
+from ..errors import PeerError
 from ..recording.announcement import Envelope
-from ..recording.states import StopReason
 from ..sip.events import (
     Established,
     InfoReceived,
@@ -30,6 +28,7 @@ from ..sip.events import (
     Reinvited,
 )
 from ..sip.session import Session
+from .agreement import Agreement
 from .announcer import Announcer
 from .background import Background
 from .call_state import CallState
@@ -39,16 +38,16 @@ from .ending import CallOver, Ending
 from .floor import Floor
 from .keys import digit_of
 from .ledger import persist
+from .leg import CallLeg
 from .live_outputs import LiveOutputs
-from .negotiation import Negotiation
+from .negotiation import warning_of
 from .playback import Playbacks
-from .ports import LegStatistics, MediaLeg
-from .recording import DEFAULT_POLICY, RecordingPolicy
+from .ports import MediaLeg
+from .recording_order import DEFAULT_POLICY, RecordingPolicy
 from .recordings import CallRecordings
 from .resource import CallRecord
 from .script import run_script
 from .services import Services
-from .silence import Silence
 from .source import Source
 from .standing import Standing
 from .watchers import Watchers
@@ -89,8 +88,6 @@ class Call(ABC):
         self.policy = policy
         self.allow = allow
         self.session: Session | None = None
-        self.media: MediaLeg | None = None
-        self.capture: Capture | None = None
         self.envelope = Envelope(
             project_id=services.identity.project_id,
             space_id=services.identity.space_id,
@@ -109,6 +106,7 @@ class Call(ABC):
         self.outputs = LiveOutputs()
         """Its taps and streams."""
         self.log = structlog.get_logger(__name__).bind(call_id=self.id)
+        self.leg = CallLeg(services.journals, services.clock, self.log)
         self.background = Background(
             lambda error: self.log.error("work of a call failed", exc_info=error)
         )
@@ -117,14 +115,12 @@ class Call(ABC):
             services.outbox, self.envelope, self.id, services.clock, self.spawn
         )
         self.watchers = Watchers(self.announcer, self.id)
-        self._negotiation: Negotiation | None = None
-        self._silence: Silence | None = None
+        self._agreement = Agreement(services.signalling, self.leg.renew_patience)
         self._over = Ending()
         self.recordings = CallRecordings(
             services.studio, self.envelope, self.id, self._over, lambda: self.capture, self.spawn
         )
         self._began = services.clock.monotonic()
-        self._statistics: LegStatistics | None = None
         self._documents = DocumentRun(self)
         record = CallRecord(
             id=self.id,
@@ -139,6 +135,16 @@ class Call(ABC):
         self._standing = Standing(
             record, CallState.CREATED, self.watchers, self._over, services.clock
         )
+
+    @property
+    def media(self) -> MediaLeg | None:
+        """Its leg, once that is open."""
+        return self.leg.media
+
+    @property
+    def capture(self) -> Capture | None:
+        """What listens to its leg."""
+        return self.leg.capture
 
     @property
     def ended(self) -> bool:
@@ -178,35 +184,25 @@ class Call(ABC):
         if self._over.done():
             return
         try:
-            if event.body and self._negotiation is not None:
-                self._negotiation.accept(event.body)
-                self._renew_patience()
+            self._agreement.acknowledged(event.body)
         except PeerError as error:
             self.log.warning("answer in ACK refused", error=error.reason)
             self.hang_up("error")
 
     def renegotiate(self, event: Reinvited) -> None:
-        """Answer a re-INVITE or UPDATE; one that cannot be accepted leaves all as it was."""
-        signalling = self.services.signalling
+        """Answer a re-INVITE or UPDATE."""
         if self._over.done():  # our BYE waits for their ACK, and the leg is somebody else's
-            signalling.reject(event.session, 481)
-            return
-        if self._negotiation is None:
-            signalling.reject(event.session, 488)
-            return
-        try:
-            signalling.answer(event.session, self._negotiation.respond(event.request.body))
-            self._renew_patience()
-        except PeerError as error:
-            signalling.reject(event.session, error.status, reason=error.reason)
+            self.services.signalling.reject(event.session, 481)
+        else:
+            self._agreement.reinvited(event.session, event.request.body)
 
     def info(self, event: InfoReceived) -> None:
         """Take a DTMF digit that came as SIP INFO."""
         digit = digit_of(event.content_type, event.body)
-        if digit and not self._over.done() and self.capture and self.media:
-            self.capture.on_key(digit, self.media.now())
-            if self.bridge is not None:
-                self.bridge.on_info(self, digit)
+        if not digit or self._over.done() or not self.leg.press(digit):
+            return
+        if self.bridge is not None:
+            self.bridge.on_info(self, digit)
 
     def referred(self, event: ReferAnswered | ReferProgressed) -> None:
         """Take what the far end says of our REFER."""
@@ -260,17 +256,22 @@ class Call(ABC):
         """Wait until the call is over."""
         await self._over.wait()
 
-    def hang_up(self, cause: str, *, status: int = 480) -> None:
-        """End the call from our side: BYE when it is up, `status` when it was never answered."""
+    def hang_up(
+        self, cause: str, *, status: int = 480, warning: tuple[int, str] | None = None
+    ) -> None:
+        """End the call from our side: BYE when it is up, `status` when it was never answered.
+
+        `warning` goes with the latter, as in `Signalling.reject`.
+        """
         if not self._over.come(cause):
             return
         self._let_go()
-        self._part(status)
+        self._part(status, warning)
 
     # How it is done.
 
     @abstractmethod
-    def _part(self, status: int) -> None:
+    def _part(self, status: int, warning: tuple[int, str] | None) -> None:
         """Tell the far end that the call is over."""
 
     def _begin(self) -> None:
@@ -281,9 +282,7 @@ class Call(ABC):
     def _open_media(self) -> MediaLeg:
         if self._over.done():  # cancelled before it began
             raise CallOver
-        media = self.media = self.services.media.open_leg()
-        self.capture = Capture(media, self.services.journals, self.services.clock)
-        return media
+        return self.leg.open(self.services.media.open_leg())
 
     def _enter(self, state: CallState) -> None:
         """Come to a state, once."""
@@ -291,61 +290,31 @@ class Call(ABC):
             return
         if state is CallState.ANSWERED:
             self.answered = True
-            self._watch_silence()
+            self.leg.watch(self.services.patience, partial(self.hang_up, "media_timeout"))
         self._standing.tell()
-
-    def _watch_silence(self) -> None:
-        """End the call when nothing comes from its far end any more."""
-        services, media = self.services, self.media
-        if media is not None:
-            self._silence = Silence(
-                media, services.patience, services.clock, partial(self.hang_up, "media_timeout")
-            )
-            self._silence.renew()
-
-    def _renew_patience(self) -> None:
-        if self._silence is not None:
-            self._silence.renew()
 
     def _refuse(self, error: PeerError) -> None:
         if self._over.done():
             return
         self.log.warning("call refused", status=error.status, error=error.reason)
         status = error.status if 400 <= error.status < 700 and error.status != 401 else 500
-        self.hang_up("error", status=status)
+        self.hang_up("error", status=status, warning=warning_of(error))
 
     def _let_go(self) -> None:
-        """Close takes and ports now, with what has arrived by now.
-
-        What fails here must not keep the rest from being closed, nor the far end from being told.
-        """
-        if self._silence is not None:
-            self._silence.close()
-        with self._logged("capture not closed"):
-            if self.capture is not None:
-                self.capture.hang_up(StopReason.HANGUP)
-        with self._logged("media leg not closed"):
-            if self.media is not None:
-                self._statistics = self.media.statistics()
-                self.media.close()
-        with self._logged("state not told"):
-            self._enter(CallState.ENDED)
-
-    @contextmanager
-    def _logged(self, what: str) -> Iterator[None]:
+        """Close the leg and tell the watchers; the far end is told even where that fails."""
+        self.leg.let_go()
         try:
-            yield
+            self._enter(CallState.ENDED)
         except Exception:
-            self.log.exception(what)
+            self.log.exception("state not told")
 
     async def _wind_up(self) -> None:
         """Wait for what still runs in the background, then write the call's last line."""
         await self.background.finish()
-        if self.capture is not None:
-            await self._close_journal(self.capture)
+        await self.leg.close_journal()
         cause = self._over.cause
         await persist(partial(self.services.calls.save, self.resource))
-        statistics = self._statistics
+        statistics = self.leg.statistics
         self.log.info(
             "call ended",
             caller=self.resource.from_,
@@ -359,10 +328,5 @@ class Call(ABC):
             packets_late=statistics.packets_late if statistics else 0,
             packets_refused=statistics.packets_refused if statistics else 0,
             skew_ppm=statistics.skew_ppm if statistics else None,
+            encryption=statistics.encryption if statistics else None,
         )
-
-    async def _close_journal(self, capture: Capture) -> None:
-        try:
-            await capture.close()
-        except LocalError as error:
-            self.log.error("journal not closed", error=str(error))

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from ..errors import LocalError, PeerError
 from ..sip.events import Answered, Ended, Event, Progressed, Refused, Reinvited
+from ..sip.message import Response
 from ..sip.session import Session
 from ..sip.uri import SipUri
+from ..sip.warning import WarningValue
+from .agreement import Agreement
 from .negotiation import Negotiation
 from .ports import Invitation, MediaEngine, MediaLeg, Signalling
 
@@ -68,7 +71,7 @@ class Caller:
         self._media = media
         self._say = say
         self._session: Session | None = None
-        self._negotiation: Negotiation | None = None
+        self._agreement = Agreement(signalling)
         loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[bytes] = loop.create_future()
         self._ended: asyncio.Future[None] = loop.create_future()
@@ -86,11 +89,9 @@ class Caller:
                     self._answer.set_result(body)
             case Refused(status=status, reason=reason, response=response):
                 if not self._answer.done():
-                    self._answer.set_exception(
-                        _refusal(status, reason, theirs=response is not None)
-                    )
+                    self._answer.set_exception(_refusal(status, reason, response))
             case Reinvited(request=request):
-                self._reinvited(event.session, request.body)
+                self._agreement.reinvited(event.session, request.body)
             case Ended():
                 if not self._ended.done():
                     self._ended.set_result(None)
@@ -132,12 +133,11 @@ class Caller:
             from_=f"<{from_}>", offer=lambda hop: self._offer(leg, hop.remote[0])
         )
         session = await self._signalling.invite(target, invitation, self._began)
-        assert self._negotiation is not None
         self._say(f"calling {target} over {session.hop.transport}")
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 answer = await self._answer
-            self._negotiation.accept(answer)
+            self._agreement.negotiation.accept(answer)
         except TimeoutError:
             raise LocalError(f"{target} did not answer in {ANSWER_TIMEOUT:g} seconds") from None
         except PeerError as error:
@@ -150,8 +150,7 @@ class Caller:
         self._session = session
 
     def _offer(self, leg: MediaLeg, signalling_host: str) -> bytes:
-        self._negotiation = Negotiation(leg, signalling_host)
-        return self._negotiation.offer()
+        return self._agreement.begin(Negotiation(leg, signalling_host)).offer()
 
     async def _carry_out(self, leg: MediaLeg, plan: CallPlan) -> str:
         """Play, dial and wait; tell who ended the call."""
@@ -190,13 +189,6 @@ class Caller:
                 async with asyncio.timeout(2.0):
                     await self._ended
 
-    def _reinvited(self, session: Session, offer: bytes) -> None:
-        assert self._negotiation is not None
-        try:
-            self._signalling.answer(session, self._negotiation.respond(offer))
-        except PeerError as error:
-            self._signalling.reject(session, error.status, reason=error.reason)
-
     def _listen(self, upto: int) -> None:
         if self._leg is None or self._leg.listener is None:
             return
@@ -206,10 +198,11 @@ class Caller:
             self._read = upto
 
 
-def _refusal(status: int, reason: str, *, theirs: bool) -> PeerError | LocalError:
+def _refusal(status: int, reason: str, response: Response | None) -> PeerError | LocalError:
     """Return what became of an INVITE: a final answer of theirs, or one our own stack made up."""
-    if theirs:
-        return PeerError(status, reason)
+    if response is not None:
+        warning = WarningValue.first(response.headers.get_all("Warning"))
+        return PeerError(status, reason if warning is None else f"{reason}: {warning.text}")
     if status == 408:
         return LocalError("nobody answers there")
     return LocalError("nobody can be reached there")

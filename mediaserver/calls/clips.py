@@ -70,7 +70,8 @@ class Clips:
                 return Clip(cycle, round(seconds * rate) if math.isfinite(seconds) else seconds)
             case Speech(text, speaker):
                 if self._speech is None:
-                    raise PeerError(501, "no speech engine is configured")
+                    message = "no speech engine is configured: speech.engine could be espeak-ng"
+                    raise PeerError(501, message)
                 return _once(await self._speech.speak(text, speaker, rate))
             case WebAudio(url):
                 return _once(await self._from_web(url, rate))

@@ -43,6 +43,7 @@ EVENTS: Final = {
     "conference-end": "end",
     "participant-join": "join",
     "participant-leave": "leave",
+    "participant-mute": "mute",
     "participant-hold": "hold",
     "participant-unhold": "hold",
 }
@@ -118,6 +119,8 @@ class Conference:
         if self.stream is None and order.stream is not None:
             self.stream = ConferenceStream(call, order.stream, self._mix)
         self._tell("participant-join", member, member.facts)
+        if order.muted:
+            self._tell("participant-mute", member, member.facts)
         if self.started:
             self._mix_in(member)
         elif order.start_on_enter:
@@ -289,6 +292,12 @@ class Conferences:
         stay = self._stays.get(call.id)
         recording = None if stay is None else stay[0].recording
         return recording if recording is not None and recording.is_called(id) else None
+
+    def stop_stream(self, call: Call, control_id: str) -> bool:
+        """End the stream of the conference that a call is in; False if there is none so called."""
+        stay = self._stays.get(call.id)
+        stream = None if stay is None else stay[0].stream
+        return stream is not None and stream.stop(control_id)
 
     def journals_in_use(self) -> dict[str, list[Span]]:
         """Return the journals of recorded conferences, as `Registry.journals_in_use` does."""

@@ -23,7 +23,8 @@ from ..recording.resource import (
 from ..recording.states import State, StopReason
 from .capture import Capture
 from .ports import Line
-from .recording import ActiveRecording, RecordingOrder
+from .recording import ActiveRecording
+from .recording_order import RecordingOrder
 
 if TYPE_CHECKING:
     from ..swml.actions import JoinConference

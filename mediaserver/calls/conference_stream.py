@@ -15,7 +15,7 @@ from .announcer import Announcer
 from .background import Background
 from .capture import Capture
 from .ending import CallOver, Ending
-from .floor import Floor, Turn
+from .floor import Floor, Rank, Turn
 from .live_outputs import LiveOutputs
 from .ports import LiveAudio, Mix, MixVoice
 from .streaming import StreamOrder
@@ -55,17 +55,8 @@ class ConferenceStream:
         )
         self._over = Ending()
         self._mix = mix
-        order = StreamOrder(
-            url=target.url,
-            name=target.name,
-            codec=target.codec,
-            status_url=target.status_url,
-            status_url_method=target.status_url_method,
-            authorization_bearer_token=target.authorization_bearer_token,
-            custom_parameters=target.custom_parameters,
-            bidirectional=target.realtime,
-        )
-        self.spawn(self._begin(order))
+        self._outputs = LiveOutputs()
+        self.spawn(self._begin(StreamOrder.to(target, bidirectional=target.realtime)))
 
     @property
     def ended(self) -> bool:
@@ -84,13 +75,17 @@ class ConferenceStream:
         """End it, because the conference is over."""
         self._over.come(OVER)
 
+    def stop(self, control_id: str) -> bool:
+        """End it by command; False if it is called otherwise, or does not run any more."""
+        return self._outputs.stop_stream(control_id)
+
     async def finished(self) -> None:
         """Wait until it has said goodbye."""
         await self._background.finish()
 
     async def _begin(self, order: StreamOrder) -> None:
         try:
-            await LiveOutputs().begin_stream_of(self, order, self._open)
+            await self._outputs.begin_stream_of(self, order, self._open)
         except (PeerError, LocalError) as error:
             self.log.warning("conference not streamed", error=str(error))
         except CallOver:
@@ -100,4 +95,4 @@ class ConferenceStream:
         if self.ended:
             raise CallOver
         voice = self._mix.voice(ptime)
-        return voice, Turn(_Stage(voice), waits=True)
+        return voice, Turn(_Stage(voice), Rank.WAITS)

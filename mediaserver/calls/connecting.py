@@ -23,6 +23,7 @@ from .destination import Peer, place
 from .dialing import NotDialled
 from .document_source import DocumentSource
 from .ending import CallOver
+from .floor import Rank
 from .playback import PlayOrder
 from .source import Source
 from .stream_peer import StreamPeer
@@ -235,7 +236,7 @@ class Connection:
         if self._call.bridge is None and not self._call.ended:
             self._stop_ringback()
             heard = self._call.floor.top
-            if heard is not None and heard.gives_way:
+            if heard is not None and heard.rank is Rank.GIVES_WAY:
                 heard.lose()  # at once: a task is cancelled when it runs next
             self._early = Bridge(self._call, peer)
 

@@ -8,6 +8,7 @@ from ..sip.digest import Credentials
 from ..swml.actions import Destination
 from .call_state import StateWatch
 from .dialing import NotDialled, checked_headers, line_to, spoken
+from .encryption import encryption_of
 from .exchange import DialOrder
 from .stream_peer import StreamPeer
 
@@ -41,7 +42,12 @@ def place(call: Call, destination: Destination) -> Peer:
             to=destination.address,
             headers=checked_headers(destination.headers),
             codecs=spoken(
-                destination.codecs, session.send_codec.name if session is not None else None
+                destination.codecs,
+                call.services.codecs,
+                session.send_codec if session is not None else None,
+            ),
+            encryption=encryption_of(
+                destination.encryption, line.encryption, call.services.encryption
             ),
             credentials=credentials,
             session_interval=(
@@ -57,12 +63,18 @@ def place(call: Call, destination: Destination) -> Peer:
 
 def _check_carried_out(destination: Destination) -> None:
     """Raise NotDialled for what this server does not do."""
-    if destination.kind not in {"sip", "phone"}:
+    if destination.kind == "queue":
         raise NotDialled(
-            f"{destination.address!r}: this server calls SIP addresses, numbers and streams, "
-            f"not a destination of the kind {destination.kind}"
+            f"queue:{destination.address}: this server has no queues; join_conference lets callers "
+            "wait with music until somebody comes"
+        )
+    if destination.kind == "resource":
+        raise NotDialled(
+            f"{destination.address}: this server has no resource addresses; name a number or "
+            "sip:USER@HOST"
         )
     if destination.webrtc_media:
-        raise NotDialled("webrtc_media is not carried out by this server")
-    if destination.encryption == "mandatory":
-        raise NotDialled("encryption: mandatory cannot be kept: this server speaks plain RTP")
+        raise NotDialled(
+            "webrtc_media: this server has neither ICE nor DTLS; leave it out, or call by the "
+            "sip: address of a WebRTC gateway"
+        )

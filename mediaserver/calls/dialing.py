@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ..errors import PeerError
+from ..sdp.codec import Codec
+from ..sdp.crypto import Encryption
 from ..sip.digest import Credentials
 from ..sip.extra_headers import check
 from ..sip.uri import SipUri, escape_user
-from .negotiation import CODECS
+from .negotiation import named_codecs
 
 MAX_NUMBER: Final = 64
 """Characters of a number; E.164 has 15 digits."""
@@ -32,6 +34,8 @@ class Trunk:
     credentials: Credentials | None = field(default=None, repr=False)
     from_: str | None = None
     """Number or SIP URI that calls come from, whatever a document says."""
+    encryption: Encryption | None = None
+    """Of the media of calls that go there; None: as for all others."""
 
 
 TrunkFinder = Callable[[str], Trunk | None]
@@ -45,6 +49,8 @@ class Line:
     target: SipUri
     from_: SipUri
     credentials: Credentials | None = field(default=None, repr=False)
+    encryption: Encryption | None = None
+    """As in `Trunk`."""
 
 
 def line_to(address: str, from_: str | None, caller: str, trunk_for: TrunkFinder) -> Line:
@@ -71,6 +77,7 @@ def line_to(address: str, from_: str | None, caller: str, trunk_for: TrunkFinder
         target=target,
         from_=_caller(trunk.from_ or from_ or caller, target),
         credentials=trunk.credentials,
+        encryption=trunk.encryption,
     )
 
 
@@ -85,22 +92,26 @@ def dialled_number(text: str) -> str:
     return number
 
 
-def spoken(codecs: tuple[str, ...], preferred: str | None = None) -> tuple[str, ...]:
+def spoken(
+    codecs: tuple[str, ...], known: tuple[Codec, ...], preferred: Codec | None = None
+) -> tuple[str, ...]:
     """Return the names of the codecs to be offered, best first; raises NotDialled if none fits.
 
-    Without `codecs`, the `preferred` one comes before the others: what two calls that are joined
-    both speak passes from one to the other as it is.
+    Without `codecs` those known, the `preferred` one before the others if it is G.711: what two
+    calls that are joined both speak passes from one to the other as it is.
     """
-    known = [codec.name for codec in CODECS if codec.name != "telephone-event"]
     if not codecs:
-        return tuple(sorted(known, key=lambda name: name != preferred))
-    wanted = [name.partition("@")[0].strip().upper() for name in codecs]
-    found = tuple(name for name in dict.fromkeys(wanted) if name in known)
+        first = preferred if preferred is not None and preferred.is_g711 else None
+        return tuple(codec.name for codec in sorted(known, key=lambda codec: codec != first))
+    found = named_codecs(codecs, known)
     if not found:
+        names = [codec.name for codec in known]
+        spoken_here = " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])
         raise NotDialled(
-            f"none of the codecs {', '.join(wanted)} is spoken here; {' and '.join(known)} are"
+            f"none of the codecs {', '.join(codecs)} is spoken here; {spoken_here}"
+            f" {'are' if names[1:] else 'is'}"
         )
-    return found
+    return tuple(codec.name for codec in found)
 
 
 def checked_headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+import structlog
 
 from ..addresses import Network
 from ..errors import PeerError
 from ..swml.document import Document, load
 from ..swml.errors import Code, ScriptError
+from ..swml.loose_ends import loose_ends
 from ..swml.tree import read_tree
 from .document_source import FETCH_TIMEOUT, DocumentSource, Fault, Found, Method, NoDocument, is_url
 from .ports import Fetched, Fetcher
@@ -41,9 +45,12 @@ CONTENT_TYPES: Final = frozenset(
 CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1"})
 
 _MAX_STATUS_URLS: Final = 8
+_MAX_LOOSE_ENDS: Final = 8
 _MAX_NAMED: Final = 64
 _MEMBER: Final = 8
 """Bytes that a member of a list or a map is counted as, beside its texts."""
+
+log = structlog.get_logger(__name__)
 
 
 class DocumentRefused(PeerError):
@@ -73,6 +80,13 @@ class Documents:
         self._fresh: dict[str, float] = {}
         self._parsing = asyncio.Lock()
         """Reading a large document takes a while; many at once would take turns with the loop."""
+
+    def at_hand(self, source: DocumentSource) -> Found | None:
+        """Return the document of a source that is a file, if that was looked at just now."""
+        name = source.url
+        if source.is_url or asyncio.get_running_loop().time() >= self._fresh.get(name, 0.0):
+            return None
+        return Found(self._files[name][1], Path(name).parent)
 
     async def fetch(self, source: DocumentSource, request: Mapping[str, Any]) -> Found:
         """Return the document of a source, or the one that it has for when there is none.
@@ -117,6 +131,17 @@ class Documents:
         """
         return await self._asked(url, "POST", request, FETCH_TIMEOUT, allow)
 
+    async def look_over(self, files: Iterable[tuple[str, str]]) -> None:
+        """Read documents that are files before a call needs them; the log hears what is wrong.
+
+        Each comes after the key of its setting.
+        """
+        for key, name in files:
+            try:
+                await self._file(name)
+            except PeerError as error:
+                log.error("document cannot be run", setting=key, document=name, error=error.reason)
+
     async def _asked(
         self,
         url: str,
@@ -134,7 +159,9 @@ class Documents:
         )
         text = _as_utf8(fetched)
         async with self._parsing:
-            return await asyncio.to_thread(_parse, text, fetched.content_type, allow_files=False)
+            return await asyncio.to_thread(
+                _parse, text, fetched.content_type, source=origin_of(url), allow_files=False
+            )
 
     async def _file(self, name: str) -> Document:
         now = asyncio.get_running_loop().time()
@@ -155,7 +182,7 @@ class Documents:
             text = path.read_bytes()
         except OSError as error:
             raise PeerError(500, f"cannot read the document {name}: {error.strerror}") from None
-        document = _parse(text, None, allow_files=True)
+        document = _parse(text, None, source=name, allow_files=True)
         self._files[name] = (mark, document)
         return document
 
@@ -202,9 +229,13 @@ def _as_utf8(fetched: Fetched) -> bytes:
     return fetched.body
 
 
-def _parse(text: bytes, content_type: str | None, *, allow_files: bool) -> Document:
+def _parse(text: bytes, content_type: str | None, *, source: str, allow_files: bool) -> Document:
+    """Return the document that a text is; the log hears what will fail at a step of it."""
     try:
-        return load(text, content_type=content_type, allow_files=allow_files)
+        document = load(text, content_type=content_type, allow_files=allow_files)
+        for path, why in islice(loose_ends(document), _MAX_LOOSE_ENDS):
+            log.warning("document leads nowhere", document=source, path=path, why=why)
+        return document
     except ScriptError as error:
         readable = error.code not in {Code.PARSE_ERROR, Code.NESTED_TOO_DEEP}
         urls = _status_urls(text, content_type) if readable else []

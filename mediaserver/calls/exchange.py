@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..sdp.crypto import Encryption
 from ..sip.digest import Credentials
 from ..sip.uri import SipUri
 from .call_state import StateWatch
-from .recording import DEFAULT_POLICY, RecordingPolicy
+from .recording_order import DEFAULT_POLICY, RecordingPolicy
 from .resource import CallRecord
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class DialOrder:
     headers: tuple[tuple[str, str], ...] = ()
     codecs: tuple[str, ...] = ()
     """Names in order of preference; none: whatever is spoken."""
+    encryption: Encryption = Encryption.OFF
+    """Of its media: offered where it is optional."""
     credentials: Credentials | None = field(default=None, repr=False)
     session_interval: int | None = None
     """Seconds of a session (RFC 4028); None: as always."""

@@ -26,6 +26,7 @@ def leg_figures(leg: LegStatistics) -> dict[str, Any]:
         "jitter_ms": round(1000 * leg.jitter, 1),
         "round_trip_ms": None if leg.round_trip is None else round(1000 * leg.round_trip, 1),
         "skew_ppm": None if leg.skew_ppm is None else round(leg.skew_ppm, 1),
+        "encryption": leg.encryption,
         "r_factor": round(heard, 1),
         "mos": round(mos(heard), 2),
         "far_end": None if leg.far_end is None else _far_figures(leg.far_end, leg, delay),

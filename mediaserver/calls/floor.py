@@ -3,7 +3,8 @@
 One is heard at a time: whoever came last. Those before are over then, unless they *give way*
 (hold music, a ringing tone: they go on afterwards), or unless what came is *brief* (a beep), which
 ends nobody's turn. What comes from outside (the server of a stream) *waits*: it is heard before all
-that gives way, after everything else, and goes on where it was interrupted. Under a bridge or in a
+that gives way, after everything else, and goes on where it was interrupted. What plays *for ever*
+would never let it be heard: that makes room for it, and goes on afterwards. Under a bridge or in a
 conference the party hears nothing else meanwhile.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import IntEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +39,13 @@ class Rank(IntEnum):
     """Who is heard before whom, whoever came last."""
 
     GIVES_WAY = 0
-    WAITS = 1
-    INTERRUPTS = 2
+    FOR_EVER = 1
+    WAITS = 2
+    INTERRUPTS = 3
+
+
+_ENDED_BY_NEXT: Final = {Rank.FOR_EVER, Rank.INTERRUPTS}
+"""Those of whom one is there at a time: who comes ends the one before."""
 
 
 class Floor:
@@ -64,11 +70,12 @@ class Floor:
             place -= 1
         if place == len(self._turns) and self.top is not None:
             self.top.halt()
-        below = self._turns[:place]
+        before = list(self._turns)
         self._turns.insert(place, turn)
-        for other in below:
-            if other.rank is Rank.INTERRUPTS and not turn.brief:
-                other.lose()
+        if turn.rank in _ENDED_BY_NEXT and not turn.brief:
+            for other in before:
+                if other.rank in _ENDED_BY_NEXT:
+                    other.lose()
 
     def leave(self, turn: Turn) -> None:
         """End a turn; who was interrupted by it goes on."""
@@ -81,16 +88,11 @@ class Floor:
 class Turn:
     """A turn on a call's floor. It begins with the first `play`, and anew after `leave`."""
 
-    def __init__(
-        self, call: Hearer, *, gives_way: bool = False, waits: bool = False, brief: bool = False
-    ) -> None:
-        """`gives_way`, `waits`, `brief`: see the module; one of them at the most."""
+    def __init__(self, call: Hearer, rank: Rank = Rank.INTERRUPTS, *, brief: bool = False) -> None:
+        """`rank`, `brief`: see the module."""
         self.call = call
-        self.gives_way = gives_way
+        self.rank = rank
         self.brief = brief
-        self.rank = Rank.INTERRUPTS
-        if gives_way or waits:
-            self.rank = Rank.GIVES_WAY if gives_way else Rank.WAITS
         self.lost = False
         """Whether somebody else took it for good, or the call ended."""
         self._floor = call.floor
@@ -112,7 +114,7 @@ class Turn:
             sent = await media.play(samples)
         finally:
             self._playing = False
-        goes_on = self.rank is not Rank.INTERRUPTS and sent
+        goes_on = self.rank not in _ENDED_BY_NEXT and sent
         if sent < samples.size and not self._halted and not goes_on:
             self.lose()  # to what plays without a turn; or there is no leg any more
         return sent
@@ -160,7 +162,7 @@ async def play_briefly(call: Call, samples: NDArray[np.int16]) -> None:
 
 async def play_on(call: Call, samples: NDArray[np.int16]) -> None:
     """Play samples over and over where nothing else is to be heard; CallOver ends it."""
-    turn = Turn(call, gives_way=True)
+    turn = Turn(call, Rank.GIVES_WAY)
     try:
         while not turn.lost:
             await call.unless_over(turn.play(samples))

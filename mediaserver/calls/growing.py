@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from ..errors import LocalError
+from ..recording.end import cut_off
 from ..recording.rendering import RenderJob
 from ..recording.resource import Recording
 
@@ -57,18 +58,8 @@ class Growing:
         recording = self._source.present
         span = recording.span
         end = max(settled, span.start)
-        job = RenderJob(
-            data_dir=self._data_dir,
-            recording_id=recording.id,
-            journal=span.journal,
-            rate=span.rate,
-            start=span.start,
-            end=end if span.end is None else min(end, span.end),
-            targets=(),
-            direction=recording.direction,
-            stereo=recording.stereo,
-            pauses=recording.pauses,
-        )
+        end = end if span.end is None else min(end, span.end)
+        job = RenderJob.of(recording, self._data_dir, end, ())
         return SoFar(job, self._sample_rate or span.rate, over=job.end == span.end)
 
 
@@ -99,19 +90,12 @@ class GrowingRecordings:
         return None if source is None else Growing(source, self._data_dir, self._sample_rate)
 
     async def _in_the_making(self, recording: Recording) -> Running | None:
-        span = recording.span
-        if span.end is None:
-            # Cut off by a crash: it will end where its journal does, but not within a pause.
+        if recording.span.end is None:  # cut off by a crash
             try:
-                end = await asyncio.to_thread(self._journal_end, span.journal)
+                end = await asyncio.to_thread(self._journal_end, recording.span.journal)
             except LocalError:
                 return None
-            end = max(end, span.start)
-            pauses = recording.pauses
-            if pauses and pauses[-1].end is None:
-                end = pauses[-1].start
-                pauses = pauses[:-1]
-            recording = replace(recording, pauses=pauses, span=replace(span, end=end))
+            recording = cut_off(recording, end)
         return _InTheMaking(recording)
 
 

@@ -12,10 +12,12 @@ from ..sip.session import Session
 from .call import Call
 from .call_state import CallState
 from .description import describe_call
+from .encryption import make_ready
 from .ending import CallOver
 from .exchange import Exchange
 from .negotiation import Negotiation
-from .recording import DEFAULT_POLICY, RecordingPolicy
+from .ports import MediaLeg
+from .recording_order import DEFAULT_POLICY, RecordingPolicy
 from .services import Services
 from .source import Source
 
@@ -80,7 +82,9 @@ class InboundCall(Call):
         """Carry out the document of its route; the call ends after the last step."""
         self._begin()
         try:
-            self._open_media()
+            await make_ready(self.services.encryption, self.request.body)
+            media = self._open_media()
+            await self._until_spoken(media)
             await self._documents.carry_out(self._source)
         except CallOver:
             pass
@@ -118,11 +122,11 @@ class InboundCall(Call):
             return None
         if self.ended:
             raise CallOver
-        assert self._negotiation is not None
         answered_at = self.media.now()
         if codecs:
-            self._negotiation.limit(codecs)
-            self._answer_body = self._negotiation.respond(self.request.body)
+            self._agreement.negotiation.limit(codecs)
+            self._answer_body = self._agreement.negotiation.respond(self.request.body)
+            await self._until_spoken(self.media)
         self._enter(CallState.ANSWERED)
         self.services.signalling.answer(self.session, self._answer_body)
         if self.request.body:
@@ -141,15 +145,23 @@ class InboundCall(Call):
         """See `Call.established`; a call whose ACK does not come is ended."""
         await self.unless_over(asyncio.shield(self._acknowledged))
 
+    async def _until_spoken(self, media: MediaLeg) -> None:
+        """Wait for the codec that was agreed on, if it is the first call of this server with it."""
+        loading = media.loading()
+        if loading is not None:
+            await self.unless_over(loading)
+
     def _open_media(self) -> Any:
         """Open the leg and answer the offer in mind: an offer that cannot be met is refused now."""
         media = super()._open_media()
-        self._negotiation = Negotiation(media, self.session.invite_hop.remote[0])
-        self._answer_body = self._negotiation.respond(self.request.body)
+        signalling_host = self.session.invite_hop.remote[0]
+        services = self.services
+        negotiation = Negotiation(media, signalling_host, services.encryption, services.codecs)
+        self._answer_body = self._agreement.begin(negotiation).respond(self.request.body)
         return media
 
-    def _part(self, status: int) -> None:
+    def _part(self, status: int, warning: tuple[int, str] | None) -> None:
         if self.answered:
             self.services.signalling.hang_up(self.session)
         else:
-            self.services.signalling.reject(self.session, status)
+            self.services.signalling.reject(self.session, status, warning=warning)

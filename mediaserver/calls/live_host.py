@@ -28,8 +28,10 @@ class LiveHost(Protocol):
     envelope: Envelope
     announcer: Announcer
     log: Any
-    capture: Capture | None
-    """Whose keys are told; None: nobody's."""
+
+    @property
+    def capture(self) -> Capture | None:
+        """Whose keys are told; None: nobody's."""
 
     @property
     def id(self) -> str:

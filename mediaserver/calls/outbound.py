@@ -12,9 +12,11 @@ from ..sip.address import Address
 from ..sip.events import Answered, Progressed, Refused
 from ..sip.hop import Hop
 from ..sip.session import Session
+from ..sip.warning import WarningValue
 from .call import Call
 from .call_state import CallState
 from .description import describe_placed
+from .encryption import make_ready
 from .ending import CallOver
 from .exchange import DialOrder, Exchange
 from .negotiation import Negotiation
@@ -76,11 +78,11 @@ class OutboundCall(Call):
 
     def progressed(self, event: Progressed) -> None:
         """Take a provisional response."""
-        if self.ended or self.answered or self._negotiation is None:
+        if self.ended or self.answered or not self._agreement.begun:
             return
         if event.response.body:
             try:
-                self._negotiation.preview(event.response.body)
+                self._agreement.negotiation.preview(event.response.body)
                 self.early = True
             except PeerError as error:
                 self.log.warning("early media refused", error=error.reason)
@@ -91,13 +93,12 @@ class OutboundCall(Call):
         """Take the 200."""
         if self.ended or self.answered:
             return
-        assert self._negotiation is not None
         assert self.media is not None
         if self._deadline is not None:
             self._deadline.cancel()
         self._enter(CallState.ANSWERED)
         try:
-            self._negotiation.accept(event.body)
+            self._agreement.negotiation.accept(event.body)
         except PeerError as error:
             self.log.warning("answer refused", error=error.reason)
             self.hang_up("error")
@@ -111,6 +112,10 @@ class OutboundCall(Call):
         """Take the final answer that is none."""
         if self.refusal is None:
             self.refusal = (event.status, event.reason)
+        if event.response is not None:
+            warning = WarningValue.first(event.response.headers.get_all("Warning"))
+            if warning is not None:
+                self.log.warning("refused there", status=event.status, why=warning.text)
         self.over(CAUSES.get(event.status, "error"))
 
     # What the call does.
@@ -119,6 +124,7 @@ class OutboundCall(Call):
         """Ring, carry out the document there may be, and stay until the end."""
         self._begin()
         try:
+            await make_ready(self.order.encryption)
             await self._invite()
             while not self.answered:
                 self.progress.clear()
@@ -195,10 +201,12 @@ class OutboundCall(Call):
 
     def _offer(self, hop: Hop) -> bytes:
         assert self.media is not None
-        self._negotiation = Negotiation(self.media, hop.remote[0])
+        negotiation = self._agreement.begin(
+            Negotiation(self.media, hop.remote[0], self.order.encryption, self.services.codecs)
+        )
         if self.order.codecs:
-            self._negotiation.limit(self.order.codecs)
-        return self._negotiation.offer()
+            negotiation.limit(self.order.codecs)
+        return negotiation.offer()
 
     def _invited(self, session: Session) -> None:
         self.session = session
@@ -216,6 +224,6 @@ class OutboundCall(Call):
         super()._let_go()
         self.progress.set()
 
-    def _part(self, status: int) -> None:
+    def _part(self, status: int, warning: tuple[int, str] | None) -> None:
         if self.session is not None:
             self.services.signalling.hang_up(self.session)

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import PeerError
-from ..swml.actions import Action, FetchDocument, FileAudio, Finished, Speaker, Speech
+from ..swml.actions import (
+    Action,
+    FetchDocument,
+    FileAudio,
+    Finished,
+    Play,
+    Prompt,
+    Speaker,
+    Speech,
+)
 from ..swml.actions import Source as AudioSource
 from ..swml.errors import Code, ScriptError
 from ..swml.interpreter import Interpreter
@@ -110,6 +119,15 @@ class Performance:
             voice=voice or self._said("say_voice"),
         )
         return tuple(self._fill_in(source, speaker) for source in sources)
+
+    def spoken(self, action: Play | Prompt) -> tuple[AudioSource, ...]:
+        """Return the `sources` of a step that may say itself who speaks."""
+        return self.sources(
+            action.sources,
+            voice=action.say_voice,
+            language=action.say_language,
+            gender=action.say_gender,
+        )
 
     def _fill_in(self, source: AudioSource, speaker: Speaker) -> AudioSource:
         if isinstance(source, FileAudio) and self._folder is not None:

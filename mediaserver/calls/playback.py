@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,9 +22,9 @@ from numpy.typing import NDArray
 
 from ..errors import ConflictError
 from ..recording.resource import Direction
-from ..swml.actions import Source
+from ..swml.actions import Ringing, Source
 from .clips import Clip, amplify
-from .floor import Turn
+from .floor import Rank, Turn
 from .playlist import Playlist
 
 if TYPE_CHECKING:
@@ -51,6 +52,19 @@ class PlayOrder:
     control_id: str | None = None
     """None: the server makes one."""
     status_url: str | None = None
+
+    @property
+    def rank(self) -> Rank:
+        """Before whom it is heard: one that has no end would leave a stream silent for good."""
+        if self.gives_way:
+            return Rank.GIVES_WAY
+        return (
+            Rank.FOR_EVER if self.loop == 0 or any(map(_endless, self.sources)) else Rank.INTERRUPTS
+        )
+
+
+def _endless(source: Source) -> bool:
+    return isinstance(source, Ringing) and source.seconds == math.inf
 
 
 class Playback:
@@ -165,7 +179,7 @@ class _Line:
     """A play as one of those who hear it has it."""
 
     def __init__(self, playback: Playback, hearer: Call) -> None:
-        self.turn = Turn(hearer, gives_way=playback.order.gives_way)
+        self.turn = Turn(hearer, playback.order.rank)
         self._playback = playback
 
     async def run(self) -> None:

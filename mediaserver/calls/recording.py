@@ -1,147 +1,23 @@
-"""A recording from its first sample to its announced end."""
+"""A recording from its first sample to its last, and what is commanded of it meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import replace
 
-import structlog
-
-from ..clock import Clock, now_us
-from ..errors import LocalError
+from ..clock import now_us
 from ..recording import explanation
 from ..recording.announcement import Envelope
-from ..recording.failure import Failure, RecordingFailed, failure_of
-from ..recording.recorder import Stop, StopRules
-from ..recording.rendering import Rendered, RendererFull, RenderJob, Target
-from ..recording.resource import (
-    Direction,
-    Format,
-    Pause,
-    PauseBehavior,
-    PostProcessing,
-    Recording,
-    Source,
-)
-from ..recording.states import State, StopReason
-from .backlog import Backlog
+from ..recording.end import ended
+from ..recording.recorder import Stop
+from ..recording.resource import Pause, PauseBehavior, Recording
+from ..recording.states import State
 from .capture import Capture
 from .figures import leg_figures
-from .ledger import Ledger
-from .ports import Renderer
-
-log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingPolicy:
-    """What a route says of the recordings made on its calls."""
-
-    post_processing: tuple[PostProcessing, ...] = ()
-    ready_uri: str | None = None
-    retention: float | None = None
-    """Seconds after its end at which a recording is erased; None: never."""
-
-
-DEFAULT_POLICY: Final = RecordingPolicy()
-"""Of a route that says nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingOrder:
-    """What is to be recorded, whichever surface asked for it."""
-
-    rules: StopRules
-    format: Format
-    direction: Direction
-    stereo: bool
-    status_url: str | None
-    source: Source
-    control_id: str | None = None
-    policy: RecordingPolicy = DEFAULT_POLICY
-    since: int | None = None
-    """Position on the leg's line it begins at, a moment ago; None: the present one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Studio:
-    """What recordings are made with."""
-
-    ledger: Ledger
-    renderer: Renderer
-    clock: Clock
-    data_dir: str
-    formats: tuple[Format, ...]
-    """What every recording is rendered to beside the format it was ordered in (contract B1)."""
-    sample_rate: int | None
-    """Hz of the files; None: as the call was."""
-    render_timeout: float
-    """Seconds after which a recording whose files are not made has failed."""
-    backlog: Backlog = field(default_factory=Backlog)
-    running: dict[str, ActiveRecording] = field(default_factory=dict)
-    """Those that have not come to their final state, by id."""
-
-    async def complete(self, recording: Recording, envelope: Envelope) -> Recording:
-        """Note that a recording's audio is whole in the journal, then make its files."""
-        return await self.render(await self.ledger.change(recording, envelope), envelope)
-
-    async def render(self, recording: Recording, envelope: Envelope) -> Recording:
-        """Make the files of a recording that is RENDERING, and announce how it ended.
-
-        Its turn at the encoders is part of the time it has: whoever waits for it is told in time.
-        Where too many wait for one, it is left as it is, for the `backlog`.
-        """
-        limit = asyncio.timeout(self.render_timeout)
-        try:
-            async with limit:
-                rendered = await self.renderer.render(self._job(recording))
-        except RendererFull:
-            self.backlog.leave(recording, envelope)
-            return recording
-        except Exception as error:
-            late = f"not rendered within {self.render_timeout:g} s"
-            why = RecordingFailed(late, Failure.RENDER_TIMEOUT) if limit.expired() else error
-            return await self.fail(recording, why, envelope)
-        return await self.ledger.change(_finished(recording, rendered), envelope)
-
-    async def fail(self, recording: Recording, error: Exception, envelope: Envelope) -> Recording:
-        """Announce an error; one that nobody thought of goes to the log with its traceback."""
-        expected = isinstance(error, LocalError)
-        why = str(error) if expected else f"internal error: {type(error).__name__}"
-        failure = failure_of(error)
-        log.error(
-            "recording failed",
-            recording_id=recording.id,
-            failure=failure,
-            error=why,
-            exc_info=not expected,
-        )
-        failed = recording.become(State.ERROR, failure=failure, error_message=why)
-        return await self.ledger.change(failed, envelope)
-
-    def _job(self, recording: Recording) -> RenderJob:
-        assert recording.span.end is not None
-        formats = dict.fromkeys((recording.format, *self.formats))
-        return RenderJob(
-            data_dir=self.data_dir,
-            recording_id=recording.id,
-            journal=recording.span.journal,
-            rate=recording.span.rate,
-            start=recording.span.start,
-            end=recording.span.end,
-            targets=tuple(
-                Target(format=format, sample_rate=self.sample_rate) for format in formats
-            ),
-            direction=recording.direction,
-            stereo=recording.stereo,
-            pauses=recording.pauses,
-            trim=PostProcessing.TRIM_SILENCE in recording.post_processing,
-            peaks=True,
-            sensitivity=explanation.sensitivity(recording.account),
-        )
+from .recording_order import RecordingOrder
+from .studio import Studio
 
 
 class ActiveRecording:
@@ -245,19 +121,24 @@ class ActiveRecording:
             state, pauses = event
             paused = self.recording.become(state, pauses=pauses)
             self.recording = await self._studio.ledger.change(paused, self._envelope)
-        ended = _ended(self.recording, event, self._take.pauses, self._retention)
-        ended = explained(ended, leg_figures(self._capture.statistics()))
+        stopped = self._as_it_stopped(event)
         try:
             await self._capture.finish(self._take)
         except Exception as error:
-            self.recording = await self._studio.fail(ended, error, self._envelope)
+            self.recording = await self._studio.fail(stopped, error, self._envelope)
         else:
-            self.recording = await self._studio.complete(ended, self._envelope)
+            self.recording = await self._studio.complete(stopped, self._envelope)
         return self.recording
 
     def _stopped(self, stopped: asyncio.Future[Stop]) -> None:
         if not stopped.cancelled():
             self._events.put_nowait(stopped.result())
+
+    def _as_it_stopped(self, stop: Stop) -> Recording:
+        figures = leg_figures(self._capture.statistics())
+        stopped = ended(self.recording, stop, self._take.pauses, figures)
+        assert stopped.ended_at is not None
+        return replace(stopped, expires_at=_expiry(stopped.ended_at, self._retention))
 
     def _make(self, order: RecordingOrder, call_id: str) -> Recording:
         now = now_us(self._studio.clock)
@@ -283,62 +164,5 @@ class ActiveRecording:
         )
 
 
-def length(recording: Recording, end: int, pauses: Iterable[Pause]) -> int:
-    """Return how long a recording that ends at `end` is, in microseconds.
-
-    Pauses that are left out of it do not count.
-    """
-    samples = end - recording.span.start
-    for pause in pauses:
-        if pause.behavior is PauseBehavior.SKIP:
-            samples -= (end if pause.end is None else pause.end) - pause.start
-    return samples * 1_000_000 // recording.span.rate
-
-
-def explained(recording: Recording, leg: Mapping[str, Any] | None = None) -> Recording:
-    """Return a recording that has stopped with why it did in its account.
-
-    `leg` are the figures of its leg, where they are known.
-    """
-    assert recording.span.end is not None
-    assert recording.stop_reason is not None
-    position = (recording.span.end - recording.span.start) * 1000 // recording.span.rate
-    account = explanation.end(
-        recording.account, recording.stop_reason, recording.stop_digit, position, leg
-    )
-    return replace(recording, account=account)
-
-
-def _ended(
-    recording: Recording, stop: Stop, pauses: tuple[Pause, ...], retention: float | None
-) -> Recording:
-    """Return the recording as it stands once its last sample is known.
-
-    Its end is its start and the time on its line, so that a step of the wall clock cannot bend it.
-    """
-    span = replace(recording.span, end=stop.position)
-    ended_at = recording.started_at + (stop.position - span.start) * 1_000_000 // span.rate
-    return recording.become(
-        State.RENDERING,
-        span=span,
-        ended_at=ended_at,
-        duration_us=length(recording, stop.position, pauses),
-        pauses=pauses,
-        stop_reason=stop.reason,
-        stop_digit=stop.digit,
-        expires_at=_expiry(ended_at, retention),
-    )
-
-
 def _expiry(at: int, retention: float | None) -> int | None:
     return None if retention is None else at + round(retention * 1e6)
-
-
-def _finished(recording: Recording, rendered: Rendered) -> Recording:
-    nobody = rendered.silent or recording.stop_reason is StopReason.INITIAL_TIMEOUT
-    return recording.become(
-        State.NO_INPUT if nobody else State.FINISHED,
-        audio=rendered.audio,
-        duration_us=rendered.samples * 1_000_000 // recording.span.rate,
-        account=explanation.complete(recording.account, rendered.account),
-    )

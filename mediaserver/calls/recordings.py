@@ -13,7 +13,9 @@ from ..recording.announcement import Envelope
 from ..recording.resource import Recording, Span
 from .capture import Capture
 from .ending import CallOver, Ending
-from .recording import ActiveRecording, RecordingOrder, Studio
+from .recording import ActiveRecording
+from .recording_order import RecordingOrder
+from .studio import Studio
 
 MAX_RECORDINGS: Final = 16
 """Recordings that run on one call at a time."""

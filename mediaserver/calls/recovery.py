@@ -11,9 +11,10 @@ import structlog
 
 from ..errors import LocalError
 from ..recording.announcement import Envelope
+from ..recording.end import cut_off, ended
+from ..recording.recorder import Stop
 from ..recording.resource import Recording
 from ..recording.states import State, StopReason
-from .recording import explained, length
 from .services import Services
 
 log = structlog.get_logger(__name__)
@@ -38,8 +39,8 @@ async def recover(
             if recording.state is State.RENDERING:
                 done = await services.studio.render(recording, envelope)
             else:
-                ended = await _end(recording, journal_end)
-                done = await services.studio.complete(ended, envelope)
+                stopped = await _end(recording, journal_end)
+                done = await services.studio.complete(stopped, envelope)
         except Exception:
             # The others are not to wait for the next start because of this one.
             log.exception("recording not recovered", recording_id=recording.id)
@@ -55,19 +56,7 @@ async def _end(recording: Recording, journal_end: Callable[[str], int]) -> Recor
     except LocalError as error:
         log.error("journal unusable", recording_id=recording.id, error=str(error))
         end = span.start
-    end = max(end, span.start)
-    pauses = recording.pauses
-    if pauses and pauses[-1].end is None:
-        # Nothing is known of how long it would have lasted.
-        end = pauses[-1].start
-        pauses = pauses[:-1]
-    ended = recording.become(
-        State.RENDERING,
-        span=replace(span, end=end),
-        ended_at=recording.started_at + (end - span.start) * 1_000_000 // span.rate,
-        duration_us=length(recording, end, pauses),
-        pauses=pauses,
-        stop_reason=StopReason.RESTART,
-        recovered=True,
-    )
-    return explained(ended)
+    cut = cut_off(recording, end)
+    assert cut.span.end is not None
+    stopped = ended(cut, Stop(StopReason.RESTART, cut.span.end), cut.pauses)
+    return replace(stopped, recovered=True)

@@ -11,6 +11,7 @@ import structlog
 
 from ..errors import LocalError, PeerError
 from ..recording.resource import Span
+from ..sdp.refusal import WarnCode
 from ..sip.events import (
     Answered,
     Cancelled,
@@ -34,7 +35,7 @@ from .document_source import DocumentSource
 from .exchange import DialOrder
 from .inbound import InboundCall
 from .outbound import OutboundCall
-from .recording import DEFAULT_POLICY, RecordingPolicy
+from .recording_order import DEFAULT_POLICY, RecordingPolicy
 from .resource import CallRecord
 from .services import Services
 from .source import Source
@@ -160,7 +161,8 @@ class Registry:
         route = self._route(_user(event.request.uri), _user(str(event.request.from_.uri)))
         if route is None:
             log.warning("no route for call", callee=_user(event.request.uri))
-            signalling.reject(event.session, 404)
+            warning = (WarnCode.OTHER, "this server has no route for the number or name called")
+            signalling.reject(event.session, 404, warning=warning)
             return
         try:
             source = Source(route.document, route.status_url)

@@ -194,26 +194,17 @@ class Renditions:
         return number
 
     def _job(self, recording: Recording, order: RenditionOrder, rendition: int) -> RenderJob:
-        span = recording.span
-        assert span.end is not None
+        assert recording.span.end is not None
         steps = order.post_processing
-        return RenderJob(
-            data_dir=self._data_dir,
-            recording_id=recording.id,
-            journal=span.journal,
-            rate=span.rate,
-            start=span.start,
-            end=span.end,
-            targets=(
-                Target(
-                    format=order.format or recording.format,
-                    rendition=rendition,
-                    sample_rate=order.sample_rate or self._sample_rate,
-                ),
-            ),
+        target = Target(
+            format=order.format or recording.format,
+            rendition=rendition,
+            sample_rate=order.sample_rate or self._sample_rate,
+        )
+        return replace(
+            RenderJob.of(recording, self._data_dir, recording.span.end, (target,)),
             direction=order.direction or recording.direction,
             stereo=recording.stereo if order.stereo is None else order.stereo,
-            pauses=recording.pauses,
             trim=PostProcessing.TRIM_SILENCE
             in (recording.post_processing if steps is None else steps),
         )

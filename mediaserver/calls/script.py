@@ -46,8 +46,10 @@ async def run_script(call: Call, source: Source, envs: Mapping[str, Any]) -> Non
 async def _find(call: Call, source: Source, envs: Mapping[str, Any]) -> Found:
     if isinstance(source.document, Document):
         return Found(source.document, None)
-    request = {"call": call.description, "vars": {}, "envs": dict(envs), "params": {}}
     document = source.document
+    if (found := call.services.documents.at_hand(document)) is not None:
+        return found
+    request = {"call": call.description, "vars": {}, "envs": dict(envs), "params": {}}
     if document.allow is None:
         document = replace(document, allow=call.allow)
     return await call.unless_over(call.services.documents.fetch(document, request))

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..clock import Clock
+from ..sdp.codec import Codec
+from ..sdp.crypto import Encryption
 from .clips import Clips
 from .conference import Conferences
 from .dialing import TrunkFinder
 from .documents import Documents
+from .media_timeout import Patience
+from .negotiation import CODECS
 from .ports import (
     CallStore,
     Journals,
@@ -19,9 +23,8 @@ from .ports import (
     Signalling,
     WebSockets,
 )
-from .recording import Studio
-from .scripts import ScriptThread
-from .silence import Patience
+from .script_thread import ScriptThread
+from .studio import Studio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,10 @@ class Services:
     """Where numbers are called."""
     max_recording: float
     """Seconds after which any recording ends, whatever its document says."""
+    codecs: tuple[Codec, ...] = CODECS
+    """What is spoken, best first."""
+    encryption: Encryption = Encryption.OFF
+    """Of media, where nothing else is said for a call."""
     patience: Patience = field(default_factory=Patience)
     """How long nothing may come from a far end."""
     conferences: Conferences = field(default_factory=Conferences)

@@ -26,17 +26,7 @@ class StreamPeer:
         target = destination.stream
         self._call = call
         self._timeout = destination.timeout
-        self._order = StreamOrder(
-            url=target.url,
-            name=target.name,
-            codec=target.codec,
-            status_url=target.status_url,
-            status_url_method=target.status_url_method,
-            authorization_bearer_token=target.authorization_bearer_token,
-            custom_parameters=target.custom_parameters,
-            bidirectional=True,
-            realtime=target.realtime,
-        )
+        self._order = StreamOrder.to(target, bidirectional=True, realtime=target.realtime)
         self._stream: Stream | None = None
 
     async def open(self) -> None:

@@ -18,7 +18,7 @@ from ..audio.live_codec import Decoder, Encoder, LiveCodec
 from ..errors import PeerError
 from ..recording.resource import Direction
 from .ending import CallOver
-from .floor import Turn
+from .floor import Rank, Turn
 from .playout import Playout
 from .ports import LiveAudio, WebSocket
 from .stream_messages import (
@@ -33,6 +33,7 @@ from .stream_messages import (
 from .tapping import connect_socket
 
 if TYPE_CHECKING:
+    from ..swml.actions import StreamTarget
     from .call import Call
     from .live_host import LiveHost, OpenAudio
 
@@ -79,6 +80,23 @@ class StreamOrder:
     """Whether the server may speak to the caller."""
     realtime: bool = False
     """Whether what it says is live: it is not kept for longer than a second then."""
+
+    @classmethod
+    def to(
+        cls, target: StreamTarget, *, bidirectional: bool, realtime: bool = False
+    ) -> StreamOrder:
+        """Return the order for a server that is a party of its own; the rest see the fields."""
+        return cls(
+            url=target.url,
+            name=target.name,
+            codec=target.codec,
+            status_url=target.status_url,
+            status_url_method=target.status_url_method,
+            authorization_bearer_token=target.authorization_bearer_token,
+            custom_parameters=target.custom_parameters,
+            bidirectional=bidirectional,
+            realtime=realtime,
+        )
 
 
 class Stream:
@@ -168,9 +186,12 @@ class Stream:
                 continue
             match message:
                 case Media(payload):
-                    for at in range(0, len(payload), PIECE):
+                    for piece in self._decoder.pieces(payload, PIECE):
                         await asyncio.sleep(0)  # and however long one is
-                        self.playout.add(self._decoder.decode(payload[at : at + PIECE]))
+                        try:
+                            self.playout.add(self._decoder.decode(piece))
+                        except ValueError:
+                            self.refused += 1
                 case Mark(name):
                     self.playout.mark(name)
                 case Clear():
@@ -202,7 +223,8 @@ async def open_stream(
         codec = LiveCodec.parse(order.codec or "PCMU")
     except ValueError as error:
         raise PeerError(400, f"codec: {error}") from None
-    await host.unless_over(asyncio.to_thread(codec.load))
+    if codec.must_load:
+        await host.unless_over(asyncio.to_thread(codec.load))
     token = order.authorization_bearer_token
     if token is not None and not (token.isascii() and token.isprintable()):
         raise PeerError(400, "authorization_bearer_token: not fit for a header")
@@ -227,4 +249,4 @@ def audio_of(call: Call, direction: Direction, ptime: int) -> tuple[LiveAudio, T
     """Return the audio of a call, see `OpenAudio`."""
     if call.media is None:
         raise CallOver
-    return call.media.tap(direction, ptime, apart=True), Turn(call, waits=True)
+    return call.media.tap(direction, ptime, apart=True), Turn(call, Rank.WAITS)

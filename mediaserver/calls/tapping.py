@@ -1,7 +1,8 @@
 """`tap`: a copy of a call's audio, over RTP or a WebSocket, to whoever listens along (contract A8).
 
-Over a WebSocket every binary message is one frame of 20 ms of the codec and nothing else. Over RTP
-it is a packet. A listener that is slow or dead misses audio; the call does not notice.
+Over a WebSocket every binary message is one frame of 20 ms of the codec and nothing else (of Opus,
+one packet). Over RTP it is the payload of a packet. A listener that is slow or dead misses audio;
+the call does not notice.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio.live_codec import FRAME, RATE, Encoder, LiveCodec
+from ..audio.live_codec import FRAME, Encoder, LiveCodec
 from ..errors import PeerError
 from ..recording.resource import Direction
 from .ending import CallOver
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds a WebSocket may take to be there; the document waits."""
+
+CODECS: Final = frozenset(("PCMU", "PCMA", "G722", "OPUS"))
+"""What a tap may be written as. None has a frame that RTP could not carry."""
 
 _RTP: Final = re.compile(r"rtp://(?P<host>\[[^\[\]/]*\]|[^\[\]/:]+):(?P<port>[0-9]{1,5})/?", re.I)
 
@@ -42,9 +46,9 @@ class TapOrder:
     """None: one is made up."""
     direction: Direction = Direction.SPEAK
     codec: str = "PCMU"
-    """PCMU or PCMA."""
+    """PCMU, PCMA, G722 or OPUS, in either case."""
     ptime: int = FRAME
-    """Milliseconds of a packet of RTP, 10 to 120 in steps of 10."""
+    """Milliseconds of a packet of RTP, 10 to 120 in steps of 10 as far as the codec has them."""
     status_url: str | None = None
 
 
@@ -118,7 +122,7 @@ class Tap:
             "tap_control_id": self.control_id,
             "tap_ptime": self._codec.ptime,
             "tap_codec": self._codec.name,
-            "tap_rate": RATE,
+            "tap_rate": self._codec.clock,
         }
         if self._source is not None:
             known["tap_rtp_src_addr"], known["tap_rtp_src_port"] = self._source
@@ -165,13 +169,15 @@ async def open_tap(call: Call, order: TapOrder, control_id: str) -> Tap:
     """Return a tap of a call that is about to run; PeerError, LocalError when it cannot be."""
     if call.media is None:
         raise CallOver
-    if order.codec.upper() not in {"PCMU", "PCMA"}:
-        raise PeerError(400, "codec: a tap is PCMU or PCMA")
+    if order.codec.upper() not in CODECS:
+        raise PeerError(400, "codec: a tap is PCMU, PCMA, G722 or OPUS")
     to = parse_rtp(order.uri)
     try:
         codec = LiveCodec.parse(order.codec, FRAME if to is None else order.ptime)
     except ValueError as error:
         raise PeerError(400, f"codec: {error}") from None
+    if codec.must_load:
+        await call.unless_over(asyncio.to_thread(codec.load))
     if to is not None:
         output = call.services.rtp_outputs.open(*to, codec)
         audio = call.media.tap(order.direction, codec.ptime)

@@ -10,22 +10,8 @@ import typer
 import mediaserver
 
 from ..errors import MediaServerError
-from . import call, check, demo, recordings, serve
+from .collector import while_loading
 from .usage import UsageFault
-
-app = typer.Typer(
-    name="mediaserver",
-    help="A SIP/RTP media server that answers, plays, prompts and records calls.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(serve.serve)
-app.command()(check.check_config)
-app.command()(call.call)
-app.add_typer(recordings.app, name="recordings")
-app.command()(demo.demo)
 
 
 def _version(wanted: bool) -> None:
@@ -34,13 +20,49 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def options(
+def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Take the options that stand before the command."""
+
+
+def commands(wanted: str | None) -> typer.Typer:
+    """Return the command `wanted`, with nothing loaded for the others; all if it is none."""
+    app = typer.Typer(
+        name="mediaserver",
+        help="A SIP/RTP media server that answers, plays, prompts and records calls.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    names = ("serve", "check-config", "call", "recordings", "demo")
+    for name in (wanted,) if wanted in names else names:
+        match name:
+            case "serve":
+                from .serve import serve
+
+                app.command()(serve)
+            case "check-config":
+                from .check import check_config
+
+                app.command()(check_config)
+            case "call":
+                from .call import call
+
+                app.command()(call)
+            case "recordings":
+                from . import recordings
+
+                app.add_typer(recordings.app, name="recordings")
+            case "demo":
+                from .demo import demo
+
+                app.command()(demo)
+    return app
 
 
 def main() -> None:
@@ -49,6 +71,8 @@ def main() -> None:
     Status 1: the command failed. 2: it was called wrongly. 130: interrupted.
     """
     try:
+        with while_loading():
+            app = commands(sys.argv[1] if len(sys.argv) > 1 else None)
         app(prog_name="mediaserver")
     except MediaServerError as error:
         print(f"mediaserver: {error}", file=sys.stderr)

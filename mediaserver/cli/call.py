@@ -84,6 +84,8 @@ async def _call(target: SipUri, from_: str, plan: CallPlan, record: Path | None)
 
 def read_clip(path: Path) -> NDArray[np.int16]:
     """Return the samples of the file that `--play` names; LocalError if there are none."""
+    if path.is_dir():
+        raise LocalError(f"--play {path}: is a folder; it must be an audio file")
     if not path.is_file():
         raise LocalError(f"--play {path}: there is no such file")
     # Not for all commands: `serve` may never need the decoders.
@@ -98,8 +100,12 @@ def read_clip(path: Path) -> NDArray[np.int16]:
 def _check_writable(path: Path) -> None:
     """Find out before the call that nothing could be kept of it."""
     place = path if path.exists() else path.parent
-    if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
-        raise LocalError(f"--record {path}: cannot be written")
+    if path.is_dir():
+        raise LocalError(f"--record {path}: is a folder; it must be a file")
+    if not place.exists():
+        raise LocalError(f"--record {path}: there is no folder {place}")
+    if not os.access(place, os.W_OK):
+        raise LocalError(f"--record {path}: cannot be written, for want of rights to {place}")
 
 
 def _write(path: Path, samples: NDArray[np.int16]) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..config import Config, load
+from ..config.remarks import remarks
 from ..errors import ConfigError
 from ..swml.document import load as load_document
 from ..swml.errors import ScriptError
+from ..swml.loose_ends import loose_ends
 from ..swml.tree import read_tree
 from .sounds import missing_sounds
 
@@ -25,7 +26,7 @@ def check_config(
 ) -> None:
     """Check a configuration and the documents its routes name, and say what it amounts to."""
     settings = load(config, os.environ)
-    silent = _check_documents(settings)
+    notes = _check_documents(settings)
     print(f"{config or 'The defaults'}: all right.")
     print(f"  SIP on {', '.join(str(listen) for listen in settings.sip.listen)}")
     print(f"  RTP on {settings.rtp.ports}, announced as {settings.media_address}")
@@ -40,20 +41,32 @@ def check_config(
     if not settings.api_keys:
         print("  no api_keys: the REST API will refuse everybody")
     if "signing_key" not in settings.model_fields_set:
-        print("  no signing_key: one is made at each start, with which nobody can verify callbacks")
-    for note in silent:
+        print(
+            "  no signing_key: one is made at each start, so nobody can verify callbacks,"
+            " and download links end with the process"
+        )
+    for key, remark in remarks(settings):
+        print(f"  {key}: {remark}")
+    for note in notes:
         print(f"  {note}")
 
 
 def _check_documents(settings: Config) -> list[str]:
-    """Check the scripts; return what they play that is not there."""
+    """Check the scripts; return what is worth knowing of those that are right.
+
+    That is what they play, and where they go, that is not there.
+    """
     problems: list[tuple[str, str]] = []
-    silent: list[str] = []
-    for key, path in _documents(settings):
+    notes: list[str] = []
+    for key, path in settings.documents():
         try:
             text = path.read_bytes()
-            load_document(text, allow_files=True)
-            silent += (
+            document = load_document(text, allow_files=True)
+            notes += (
+                f"{key}: {where}: {why}; a call that comes here fails"
+                for where, why in loose_ends(document)
+            )
+            notes += (
                 f"{key}: {where}: there is no {sound}, and it will be left out"
                 for where, sound in missing_sounds(read_tree(text), path.parent)
             )
@@ -64,13 +77,4 @@ def _check_documents(settings: Config) -> list[str]:
     if problems:
         (key, problem), *rest = problems
         raise ConfigError(key, "\n".join([problem, *(f"{k}: {p}" for k, p in rest)]))
-    return silent
-
-
-def _documents(settings: Config) -> Iterator[tuple[str, Path]]:
-    """Yield each document that is a file, after its key."""
-    for number, route in enumerate(settings.routes):
-        if not route.is_url:
-            yield f"routes[{number}].swml", Path(route.swml)
-        if route.apology is not None:
-            yield f"routes[{number}].on_failure", route.apology
+    return notes

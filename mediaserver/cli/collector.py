@@ -9,9 +9,14 @@ their media each time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
+
+LOADING: Final = 50_000
+"""New objects after which they are gone through while modules are loaded, nearly all of which stay:
+a sixth of the start goes into looking at them otherwise."""
 
 YOUNG: Final = 500
 """New objects after which the newest are gone through: some tenths of a millisecond."""
@@ -24,6 +29,17 @@ NEVER: Final = 1_000_000_000
 
 QUIET_CHECK: Final = 600.0
 """Seconds between two looks whether there is no call, and all objects can be gone through."""
+
+
+@contextlib.contextmanager
+def while_loading() -> Iterator[None]:
+    """Go through objects rarely for as long as modules are loaded."""
+    usual = gc.get_threshold()
+    gc.set_threshold(LOADING, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def spare_calls() -> None:

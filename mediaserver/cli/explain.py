@@ -98,6 +98,8 @@ def _leg(account: Mapping[str, Any]) -> Iterator[str]:
         yield f"  round trip: {trip:g} ms"
     if leg.get("skew_ppm") is not None:
         yield f"  the far end's clock is off by {leg['skew_ppm']:+g} ppm"
+    if leg.get("encryption") is not None:
+        yield f"  SRTP: {leg['encryption']}"
 
 
 def _rules(trace: Mapping[str, Any]) -> Iterator[str]:

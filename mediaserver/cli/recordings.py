@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated, Any, Final
 
@@ -15,13 +15,33 @@ import typer
 from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 from rich.table import Table
+from rich.text import Text
 
-from ..config import load
 from ..errors import LocalError
 from .explain import explain
+from .rest import Api
 from .usage import UsageFault
 
 STDOUT: Final = Path("-")
+
+
+class Shown(StrEnum):
+    """How something is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class Audio(StrEnum):
+    """The files of a recording, by the end of their names."""
+
+    WAV = "wav"
+    MP3 = "mp3"
+    MP4 = "mp4"
+
+
+TYPES: Final = {Audio.WAV: "audio/x-wav", Audio.MP3: "audio/mpeg", Audio.MP4: "audio/mp4"}
+
 
 app = typer.Typer(help="List, show, explain, download and delete recordings.", no_args_is_help=True)
 
@@ -33,69 +53,10 @@ ServerOption = Annotated[
     str | None, typer.Option("--server", help="Base URL, such as http://127.0.0.1:8080.")
 ]
 KeyOption = Annotated[str | None, typer.Option("--key", help="API key.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Api:
-    """A server's REST API and what opens it."""
-
-    base: str
-    project: str
-    key: str
-
-    @classmethod
-    def of(cls, config: Path | None, server: str | None, key: str | None) -> Api:
-        """Return the API the options name; LocalError if no key is to be found."""
-        settings = load(config, os.environ)
-        if key is None and settings.api_keys:
-            key = settings.api_keys[0].key.get_secret_value()
-        if key is None:
-            raise LocalError(
-                "no API key: give --key KEY, --config FILE with api_keys in it, "
-                "or MEDIASERVER_API_KEYS in the environment"
-            )
-        base = (server or settings.http.base_url).rstrip("/")
-        if not base.startswith(("http://", "https://")):
-            raise UsageFault(f"--server: {base} is no URL such as http://127.0.0.1:8080")
-        return cls(base, str(settings.project_id), key)
-
-    def session(self) -> aiohttp.ClientSession:
-        """Return an HTTP session that presents the key."""
-        return aiohttp.ClientSession(headers={"Authorization": f"Bearer {self.key}"})
-
-    async def get(self, session: aiohttp.ClientSession, path: str, **query: str) -> dict[str, Any]:
-        """Return the JSON at a path; LocalError with the server's own sentence if it refuses."""
-        return await self._ask(session, "GET", path, query)
-
-    async def delete(self, session: aiohttp.ClientSession, name: str) -> dict[str, Any]:
-        """Delete the recording with a name, and return it; LocalError as for `get`."""
-        return await self._ask(session, "DELETE", f"/v1beta1/{name}", {})
-
-    async def _ask(
-        self, session: aiohttp.ClientSession, method: str, path: str, query: dict[str, str]
-    ) -> dict[str, Any]:
-        try:
-            async with session.request(method, f"{self.base}{path}", params=query) as response:
-                body = await response.json(content_type=None)
-                if response.status != 200:
-                    raise LocalError(f"{response.status}: {body['error']['message']}")
-                if not isinstance(body, dict):
-                    raise TypeError
-                return body
-        except aiohttp.ClientConnectionError:
-            raise LocalError(f"{self.base} cannot be reached: is the server running?") from None
-        except (aiohttp.ClientError, ValueError, KeyError, TypeError):
-            raise LocalError(f"{self.base} does not answer as a mediaserver") from None
-
-    async def find(self, session: aiohttp.ClientSession, recording: str) -> dict[str, Any]:
-        """Return the recording with a name, or an id, with all that is known of it."""
-        return await self.get(session, f"/v1beta1/{self.name(recording)}", view="FULL")
-
-    def name(self, recording: str) -> str:
-        """Return the name of a recording, given that or its id."""
-        if "/" in recording:
-            return recording
-        return f"projects/{self.project}/calls/-/recordings/{recording}"
+FormatOption = Annotated[
+    Shown, typer.Option("--format", help="table is for people, json for programs.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 
 
 @app.command("list")
@@ -104,11 +65,12 @@ def list_recordings(
     server: ServerOption = None,
     key: KeyOption = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many at most.")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one a line.")] = False,
+    shown: FormatOption = Shown.TABLE,
+    as_json: JsonOption = False,
 ) -> None:
-    """List the newest recordings."""
+    """List the newest recordings; as JSON, one a line."""
     found = asyncio.run(_list(Api.of(config, server, key), count))
-    if as_json:
+    if as_json or shown is Shown.JSON:
         for recording in found:
             print(json.dumps(recording))
         return
@@ -131,9 +93,18 @@ def show(
     config: ConfigOption = None,
     server: ServerOption = None,
     key: KeyOption = None,
+    shown: FormatOption = Shown.JSON,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show all that is known of a recording, as JSON."""
-    print(json.dumps(asyncio.run(_show(Api.of(config, server, key), recording)), indent=2))
+    """Show all that is known of a recording, as JSON unless --format says otherwise."""
+    found = asyncio.run(_show(Api.of(config, server, key), recording))
+    if as_json or shown is Shown.JSON:
+        print(json.dumps(found, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in _entries(found):
+        table.add_row(Text(name), Text(value, overflow="fold"))
+    Console().print(table)
 
 
 @app.command("explain")
@@ -142,7 +113,8 @@ def explain_recording(
     config: ConfigOption = None,
     server: ServerOption = None,
     key: KeyOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    shown: FormatOption = Shown.TABLE,
+    as_json: JsonOption = False,
 ) -> None:
     """Say why a recording stopped, and where every millisecond of it came from."""
     found = asyncio.run(_show(Api.of(config, server, key), recording))
@@ -150,7 +122,7 @@ def explain_recording(
     account, failure = known.get("account"), known.get("failure")
     if account is None and failure is None:
         raise LocalError(f"nothing was noted of {found['name']}")
-    if as_json:
+    if as_json or shown is Shown.JSON:
         print(json.dumps((account or {}) | ({"failure": failure} if failure else {}), indent=2))
     else:
         name = found["name"].rpartition("/")[2]
@@ -180,11 +152,26 @@ def get(
             "--output", "-o", help="Where to (- for standard output); default: its id, here."
         ),
     ] = None,
+    audio: Annotated[
+        Audio | None,
+        typer.Option(
+            "--audio", help="Which of its files; default: as --output ends, or else the first."
+        ),
+    ] = None,
+    shown: FormatOption = Shown.TABLE,
+    as_json: JsonOption = False,
 ) -> None:
-    """Download a recording's audio."""
-    path = asyncio.run(_download(Api.of(config, server, key), recording, output))
-    if path is not None:
-        print(path)
+    """Download a recording's audio, and print where it was written."""
+    whole = as_json or shown is Shown.JSON
+    if whole and output == STDOUT:
+        raise UsageFault("--format json: with --output - standard output is for the audio")
+    if audio is None and output is not None and output.suffix[1:].lower() in set(Audio):
+        audio = Audio(output.suffix[1:].lower())
+    written = asyncio.run(_download(Api.of(config, server, key), recording, output, audio))
+    if whole:
+        print(json.dumps(written))
+    elif output != STDOUT:
+        print(written["file"])
 
 
 async def _list(api: Api, count: int) -> list[dict[str, Any]]:
@@ -212,28 +199,46 @@ async def _delete(api: Api, recording: str) -> str:
         return name
 
 
-async def _download(api: Api, recording: str, output: Path | None) -> Path | None:
-    """Write a recording's audio; return the file, None for standard output."""
+async def _download(
+    api: Api, recording: str, output: Path | None, audio: Audio | None
+) -> dict[str, Any]:
+    """Write a file of a recording; return what it is, and where it was written."""
     async with api.session() as session:
         resource = await api.find(session, recording)
-        if not resource.get("audio"):
-            raise LocalError(f"there is no audio: the recording is {resource['state']}")
-        audio = resource["audio"][0]
-        suffix = {"audio/mpeg": ".mp3", "audio/mp4": ".mp4"}.get(audio["mimeType"], ".wav")
-        path = output or Path(resource["name"].rpartition("/")[2] + suffix)
+        chosen = _choose(resource, audio)
+        suffix = next((a for a, kind in TYPES.items() if kind == chosen["mimeType"]), Audio.WAV)
+        path = output or Path(f"{resource['name'].rpartition('/')[2]}.{suffix}")
+        written = {"name": resource["name"], "file": str(path), **chosen}
+        del written["uri"]
         try:
             if path == STDOUT:
-                await _fetch(session, audio["uri"], path.name, sys.stdout.buffer)
-                return None
+                await _fetch(session, chosen["uri"], path.name, sys.stdout.buffer)
+                return written
             part = path.with_name(path.name + ".part")
             with part.open("wb") as file:
-                await _fetch(session, audio["uri"], path.name, file)
+                await _fetch(session, chosen["uri"], path.name, file)
             part.replace(path)
         except aiohttp.ClientError as error:
             raise LocalError(f"the download broke off: {error}") from None
         except OSError as error:
             raise LocalError(f"--output {path}: {error.strerror}") from None
-        return path
+        return written
+
+
+def _choose(resource: dict[str, Any], audio: Audio | None) -> dict[str, Any]:
+    """Return the file that is wanted; LocalError with those there are, if it is none of them."""
+    files: list[dict[str, Any]] = resource.get("audio") or []
+    if not files:
+        raise LocalError(f"there is no audio: the recording is {resource['state']}")
+    if audio is None:
+        return files[0]
+    for file in files:
+        if file["mimeType"] == TYPES[audio]:
+            return file
+    there = ", ".join(
+        name for name, kind in TYPES.items() if kind in {f["mimeType"] for f in files}
+    )
+    raise LocalError(f"--audio {audio}: the recording has {there} (recording.formats)")
 
 
 async def _fetch(session: aiohttp.ClientSession, uri: str, name: str, file: IO[bytes]) -> None:
@@ -250,6 +255,17 @@ async def _fetch(session: aiohttp.ClientSession, uri: str, name: str, file: IO[b
             async for chunk in response.content.iter_chunked(1 << 16):
                 file.write(chunk)
                 progress.advance(task, len(chunk))
+
+
+def _entries(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the names and the values of what is in some JSON."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, entry in inner:
+        here = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}".lstrip(".")
+        if isinstance(entry, dict | list) and entry:
+            yield from _entries(entry, here)
+        else:
+            yield here, entry if isinstance(entry, str) else json.dumps(entry)
 
 
 def _seconds(duration: str) -> str:

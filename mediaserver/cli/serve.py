@@ -7,16 +7,28 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
+import structlog
 import typer
 
 from .. import log as logging
 from ..app import Server
 from ..config import Config, load
+from ..config.remarks import remarks
 from .collector import collect_when_quiet, spare_calls
 from .descriptors import raise_limit
+
+log = structlog.get_logger(__name__)
+
+NO_KEY: Final = (
+    "signing_key is not set: one was made for this run, so nobody can verify callbacks and script "
+    "requests, and download links end with the process; set signing_key, or "
+    "MEDIASERVER_SIGNING_KEY, to 32 random bytes"
+)
+"""What an operator is told whose server has dealings with others."""
 
 
 def serve(
@@ -28,10 +40,29 @@ def serve(
     """Answer calls. SIGTERM or Ctrl-C: let the calls there are end, then stop; twice: at once."""
     settings = load(config, os.environ)
     logging.configure(settings.log.level, settings.log.format, settings.log.show_numbers)
+    for key, remark in remarks(settings):
+        log.warning(f"{key}: {remark}")
+    if lacks_signing_key(settings):
+        log.warning(NO_KEY)
     limits, pairs = settings.limits, settings.rtp.ports.pairs
     raise_limit(min(pairs, limits.calls(pairs)), limits.max_calls_per_second)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
+
+
+def lacks_signing_key(settings: Config) -> bool:
+    """Tell whether others may get callbacks and links that are signed with a key nobody knows.
+
+    Not where somebody tries things out on loopback, or where no call and no command is taken.
+    """
+    if "signing_key" in settings.model_fields_set:
+        return False
+    hosts = [listen.host for listen in settings.sip.listen]
+    alone = (
+        all(ip_address(host).is_loopback for host in [*hosts, settings.http.listen.host])
+        and settings.http.public_url is None
+    )
+    return bool(settings.routes or settings.api_keys) and not alone
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -24,6 +24,9 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
                 "the address or host name your trunk reaches, for example 192.0.2.10",
             )
             break
+    for number, listen in enumerate(config.sip.listen):
+        if listen.port and listen in config.sip.listen[:number]:
+            yield f"sip.listen[{number}]", f"must be another address: {listen} stands there before"
     if ip_address(config.media_address).is_unspecified and config.sip.advertise is not None:
         yield (
             "rtp.advertise",

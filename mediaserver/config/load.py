@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
 from mediaserver.errors import ConfigError
+from mediaserver.yaml_words import in_plain_words
 
 from .contradictions import contradictions
 from .model import Config, keys, section_of
@@ -48,7 +49,27 @@ def load(path: Path | str | None, env: Mapping[str, str]) -> Config:
         problems += _missing_scripts(config)
         if not problems:
             return config
-    raise _config_error(problems)
+    given = _given(env)
+    raise _config_error([(_named(key, given), problem) for key, problem in problems])
+
+
+def _given(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that say a setting, by its key."""
+    keys_of = {name: name.replace("__", ".") for name in _variables()}
+    prefix = ENV_PREFIX.lower()
+    return {
+        keys_of[short]: name
+        for name in env
+        if (short := name.lower().removeprefix(prefix)) in keys_of and short != name.lower()
+    }
+
+
+def _named(key: str, given: Mapping[str, str]) -> str:
+    """Return a key with the variable beside it that its value came from, if it did."""
+    for said, variable in given.items():
+        if key == said or key.startswith((f"{said}.", f"{said}[")):
+            return f"{key} ({variable})"
+    return key
 
 
 def _config_error(problems: list[Problem]) -> ConfigError:
@@ -94,7 +115,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         settings = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        raise ConfigError(str(path), f"is not YAML: {_yaml_problem(error)}") from None
+        raise ConfigError(str(path), f"is not YAML: {_yaml_problem(error, text)}") from None
     except RecursionError:
         raise ConfigError(str(path), "is nested too deeply") from None
     if settings is None:
@@ -104,11 +125,15 @@ def _read(path: Path) -> dict[str, Any]:
     return _anchored(_without_none(settings), path.resolve().parent)
 
 
-def _yaml_problem(error: yaml.YAMLError) -> str:
+def _yaml_problem(error: yaml.YAMLError, text: str) -> str:
     """Say what and where, without the excerpt: a line of the file may hold a key."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or "it cannot be parsed"
-    return problem if mark is None else f"line {mark.line + 1}: {problem}"
+    if "end of stream" in problem:
+        mark = getattr(error, "context_mark", None) or mark  # where the quote was opened
+    if mark is None:
+        return problem
+    return f"line {mark.line + 1}: {in_plain_words(problem, text, mark.line, mark.column)}"
 
 
 def _without_none(value: Any) -> Any:
@@ -161,6 +186,8 @@ def _unknown_variables(env: Mapping[str, str]) -> Iterator[Problem]:
     service of that name.
     """
     known = _variables()
+    if f"{ENV_PREFIX}CONFIG" in env:
+        yield f"{ENV_PREFIX}CONFIG", "is no setting; the file is named by --config"
     for name in env:
         key = name.lower().removeprefix(ENV_PREFIX.lower())
         if key in known or len(key) == len(name):
@@ -192,13 +219,15 @@ def _absent(path: str) -> str:
     return "there is no such file" if ":/" in path else f"there is no {path}"
 
 
+_A_LIST: Final = "must be a list: entries that begin with `- `, or [first, second]"
+
 _PROBLEMS: Final[Mapping[str, str]] = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
+    "float_parsing": "must be a number, without a unit",
+    "float_type": "must be a number, without a unit",
     "finite_number": "must be a number",
-    "frozen_set_type": "must be a list",
+    "frozen_set_type": _A_LIST,
     "greater_than": "must be more than {gt:g}",
     "greater_than_equal": "must be {ge:g} or more",
     "int_from_float": "must be a whole number",
@@ -207,13 +236,12 @@ _PROBLEMS: Final[Mapping[str, str]] = {
     "less_than_equal": "must be {le:g} or less",
     "literal_error": "must be {expected}",
     "missing": "must be given",
-    "model_type": "must be keys and values",
     "path_type": "must be a path",
     "string_too_short": "must not be empty",
     "string_type": "must be text",
     "too_long": "must have {max_length} entries at most",
     "too_short": "must not be empty",
-    "tuple_type": "must be a list",
+    "tuple_type": _A_LIST,
     "uuid_parsing": "must be a UUID, for example 6d3a7a0c-0d52-4a0e-9c0a-3b1f0c9f2f11",
     "uuid_type": "must be a UUID, for example 6d3a7a0c-0d52-4a0e-9c0a-3b1f0c9f2f11",
 }
@@ -229,6 +257,8 @@ def _translate(detail: ErrorDetails) -> Problem:
         meant = _key((*where[:-1], near[0])) if near else ""
         hint = f"did you mean {meant}?" if near else f"known here: {', '.join(names)}"
         return key, f"is no setting; {hint}"
+    if kind == "model_type":
+        return key, f"must be keys and values; known here: {', '.join(_siblings((*where, '')))}"
     if kind == "value_error":
         return key, str(context["error"])
     return key, _PROBLEMS.get(kind, detail["msg"]).format(**context)

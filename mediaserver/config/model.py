@@ -31,11 +31,13 @@ from .section import (
 )
 from .trunks import Trunk
 from .values import (
+    CODECS,
     HostPort,
     PortRange,
     SipListen,
     is_ip,
     parse_base_url,
+    parse_codec,
     parse_host,
     parse_ip,
     parse_max_calls,
@@ -85,8 +87,14 @@ class Rtp(Section):
     ports: Annotated[PortRange, PlainValidator(PortRange.parse)] = PortRange(10000, 19999)
     advertise: Annotated[str, PlainValidator(parse_ip)] | None = None
     """IP address that peers are told in SDP; None: as `Config.media_address` finds it."""
+    codecs: Annotated[
+        tuple[Annotated[str, PlainValidator(parse_codec)], ...], AsList, Field(min_length=1)
+    ] = CODECS
+    """What is spoken with telephones, best first."""
     lane: Literal["auto", "io_uring", "recvmmsg", "portable"] = "auto"
     """How packets go through the kernel; `auto`: the quickest way there is."""
+    encryption: Literal["off", "optional", "required"] = "optional"
+    """Whether calls may be encrypted by SRTP with keys in SDP, or must be."""
     timeout: SecondsOrNever = 300.0
     """Seconds after which a call ends from whose far end neither RTP nor RTCP comes; 0: never."""
     hold_timeout: SecondsOrNever = 1800.0
@@ -240,6 +248,14 @@ class Config(BaseSettings):
     def trunk_for(self, number: str) -> Trunk | None:
         """Return the first trunk that takes a number such as +4930123456, if there is one."""
         return next((trunk for trunk in self.trunks if trunk.takes(number)), None)
+
+    def documents(self) -> Iterator[tuple[str, Path]]:
+        """Yield each document that is a file, after its key."""
+        for number, route in enumerate(self.routes):
+            if not route.is_url:
+                yield f"routes[{number}].swml", Path(route.swml)
+            if route.apology is not None:
+                yield f"routes[{number}].on_failure", route.apology
 
     @property
     def media_host(self) -> str:

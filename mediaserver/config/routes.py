@@ -100,6 +100,10 @@ class Route(Section):
         """The script of a call whose own is not to be had; None: it is refused."""
         return Path(self.on_failure) if self.refusal is None else None
 
+    def takes_all_of(self, other: Route) -> bool:
+        """Tell whether every call that another route takes could be this one's."""
+        return self.to in {"*", other.to} and self.from_ in {"*", other.from_}
+
     def matches(self, to: str, from_: str) -> bool:
         """Tell whether a call to user `to` from user `from_` is this route's."""
         return self.to in {"*", to} and self.from_ in {"*", from_}

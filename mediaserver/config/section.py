@@ -26,7 +26,7 @@ def _listed(value: Any) -> Any:
     """Let a list be one text, as the environment has it: `a, b` or YAML's own `[a, b]`."""
     if not isinstance(value, str):
         return value
-    if value.lstrip().startswith("["):
+    if value.lstrip().startswith(("[", "{")):
         try:
             return yaml.load(value, yaml.BaseLoader)
         except yaml.YAMLError:

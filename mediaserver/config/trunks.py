@@ -110,6 +110,8 @@ class Trunk(Section):
     password: Annotated[Secret, AfterValidator(_one_line)] | None = None
     from_: Annotated[str, PlainValidator(parse_caller)] | None = Field(default=None, alias="from")
     """Who calls, a number or a SIP URI, whatever the script says; None: as that says."""
+    encryption: Literal["off", "optional", "required"] | None = None
+    """Of the media of calls that go there; None: `rtp.encryption`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

@@ -126,6 +126,19 @@ class PortRange:
         return f"{self.first}-{self.last}"
 
 
+CODECS: Final = ("PCMU", "PCMA", "G722", "opus")
+"""What can be spoken, best first, as SDP names it."""
+
+
+def parse_codec(text: object) -> str:
+    """Read the name of a codec, in either case."""
+    known = {name.upper(): name for name in CODECS}
+    name = known.get(str(text).strip().upper())
+    if name is None:
+        raise ValueError(f"must be one of {', '.join(CODECS)}, not {text!r}")
+    return name
+
+
 def parse_max_calls(text: object) -> int | None:
     """Read a number of calls; None is `auto`, which leaves it to the server."""
     word = str(text).strip()
@@ -191,7 +204,7 @@ def parse_ip(text: object) -> str:
     return host
 
 
-def parse_http_url(text: object) -> str:
+def parse_http_url(text: object, example: str = "https://example.com/hook") -> str:
     """Read an absolute http or https URL. The text is not repeated in errors: it may hold a key."""
     url = str(text).strip()
     try:
@@ -200,7 +213,7 @@ def parse_http_url(text: object) -> str:
     except ValueError:
         good = False
     if not good or any(c.isspace() for c in url):
-        raise ValueError("must be an absolute URL such as https://example.com/hook")
+        raise ValueError(f"must be an absolute URL such as {example}")
     if len(url) > MAX_URL:
         raise ValueError(f"must be {MAX_URL} characters or less")
     return url
@@ -221,7 +234,7 @@ def parse_octets(text: object, count: int) -> bytes:
 
 def parse_base_url(text: object) -> str:
     """Read an absolute http or https URL that paths are appended to; a final slash is dropped."""
-    url = parse_http_url(text)
+    url = parse_http_url(text, "https://media.example.com")
     parts = urlsplit(url)
     if parts.query or parts.fragment or parts.username:
         raise ValueError("must be a bare URL such as https://media.example.com, nothing after it")
@@ -244,6 +257,8 @@ def is_ip(host: str) -> bool:
 
 def _host_port(text: object, example: str) -> tuple[str, int]:
     host, colon, port = str(text).strip().rpartition(":")
+    if not colon and _is_number(port):
+        raise ValueError(f"must be an address and a port, as in {example}; not {text!r}")
     if not colon or not _is_number(port) or int(port) > HIGHEST_PORT:
         raise ValueError(f"must end with a port, as in {example}; not {text!r}")
     if host.startswith("[") and host.endswith("]"):

@@ -112,7 +112,7 @@ class Intake:
     def _place(self, batch: PacketBatch, *, grouped: bool) -> list[Key]:
         keys: list[Key] = []
         if self._engine.second_lane:
-            self._engine.second_lane.open(batch)
+            self._engine.second_lane.open(batch, self._engine.sources.knows(batch))
         own, replay = self._engine.sources.admit(batch)
         if replay:
             early = PacketBatch.empty(len(replay))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -16,8 +17,10 @@ from ..audio.tones import dial_tones
 from ..calls.ports import FarEnd, JournalFile, LegListener, LegStatistics
 from ..recording.resource import Direction as Side
 from ..rtp.dialer import Dialer
+from ..rtp.srtp import Keys, SrtpCipher
 from ..rtp.timeline import Kind
 from ..sdp.negotiation import AudioSession, Direction
+from .leg_codecs import LegCodecs
 from .player import Player
 from .ports import PortPair
 from .reports import Reports
@@ -54,8 +57,9 @@ class RtpLeg:
         self._dialer = Dialer(lambda at: engine.senders.timestamp(slot, at))
         self._session: AudioSession | None = None
         self._kinds: dict[int, Kind] = {}
-        self._event_rates: dict[int, int] = {}
         self._player = Player(engine, slot)
+        self._srtp: SrtpCipher | None = None
+        self._codecs = LegCodecs(engine.wide_codecs, self.rate)
         self._closed = False
         self._failed = False
         self._keys = asyncio.Lock()
@@ -92,17 +96,19 @@ class RtpLeg:
             self._engine.drain_whole(self)
         now = self._engine.clock.monotonic()
         self._session = session
+        self._engine.second_lane.serve(
+            self.slot, self._cipher(session), self._codecs.agree(session)
+        )
         kinds = {
             number: _KINDS.get(codec.name, Kind.LINEAR) for number, codec in session.receive.items()
         }
         kinds |= dict.fromkeys(session.receive_events, Kind.EVENT)
         kinds |= dict.fromkeys(session.comfort_noise, Kind.NOISE)
         self._kinds |= kinds
-        self._event_rates |= session.receive_events
-        self._engine.lines.expect(self.slot, self._kinds, self._event_rates)
+        self._engine.lines.expect(self.slot, self._kinds, self._codecs.event_rates)
         self._engine.lines.spans.hold(self.slot, held=session.held, position=self.now())
         self._engine.sources.open(self.slot, session.remote_rtp, signalling_host, now)
-        self.reports.connect(session)
+        self.reports.connect(session, self._codecs.transcoding)
         self._engine.endpoints.set(self.slot, session.remote_rtp)
         self._engine.audible[self.slot] = session.direction in {
             Direction.SENDRECV, Direction.SENDONLY,
@@ -115,6 +121,10 @@ class RtpLeg:
         self._engine.joins.renew(self)
         self._engine.attend(self.slot)
         self._engine.mixes.follow(self)
+
+    def loading(self) -> Awaitable[None] | None:
+        """See `calls.ports.MediaLeg.loading`."""
+        return self._codecs.loading()
 
     def now(self) -> int:
         """Return the line's present position: where what arrives now is placed."""
@@ -177,7 +187,7 @@ class RtpLeg:
         With it, for each that is audio, the table by which it is translated to be understood
         there. What the other side cannot take is left out. Both legs were connected.
         """
-        there = other.session
+        there, events = other.session, other._codecs.send_events
         assert there is not None
         kinds: dict[int, int] = {}
         tables: dict[int, NDArray[np.uint8] | None] = {}
@@ -186,9 +196,9 @@ class RtpLeg:
                 kinds[number] = there.send_payload_type
                 law = Kind.ULAW if kind is Kind.LINEAR else kind  # as which it is passed on
                 tables[number] = None if law is other._player.law else _TABLES[law]
-            elif kind is Kind.EVENT and there.send_events is not None:
-                sent, rate = there.send_events
-                if rate == self._event_rates.get(number):
+            elif kind is Kind.EVENT and events is not None:
+                sent, rate = events
+                if rate == self._codecs.event_rates.get(number):
                     kinds[number] = sent
             elif kind is Kind.NOISE and number in there.comfort_noise:
                 kinds[number] = number
@@ -226,12 +236,12 @@ class RtpLeg:
         """
         if self._closed or self._session is None:
             return
-        if self._session.send_events is None:
+        if self._codecs.send_events is None:
             async with self._keys:
                 await self._player.wait()
                 await self.play(dial_tones(digits, _KEY, _KEY_GAP, self.rate))
             return
-        kind, clock_rate = self._session.send_events
+        kind, clock_rate = self._codecs.send_events
         now = self._engine.clock.monotonic()
         over = self._dialer.dial(digits, kind, clock_rate, now)
         self._engine.begin_dialing(self)
@@ -276,17 +286,26 @@ class RtpLeg:
     def statistics(self) -> LegStatistics:
         """Return the counts so far."""
         counts, slot = self._engine.lines.counts, self.slot
+        transcoding = self._codecs.transcoding
         peer = self.reports.reporter.peer
         return LegStatistics(
             packets_received=int(counts.packets[slot]),
             packets_lost=counts.lost(slot),
             packets_late=int(counts.late[slot]),
-            packets_refused=int(self._engine.sources.refused[slot]),
-            packets_sent=int(self._engine.senders.packets[slot]),
+            packets_refused=int(
+                self._engine.sources.refused[slot] + self._engine.second_lane.refused[slot]
+            )
+            + (transcoding.undecodable if transcoding is not None else 0),
+            packets_sent=self.reports.packets_sent,
             jitter=float(counts.jitter[slot]),
             round_trip=peer.round_trip,
-            far_end=FarEnd(peer.fraction_lost, peer.lost, peer.jitter) if peer.reports else None,
+            far_end=(
+                FarEnd(peer.fraction_lost, peer.lost, self.reports.peer_jitter)
+                if peer.reports
+                else None
+            ),
             skew_ppm=self._engine.lines.leads.skew(slot),
+            encryption=None if self._srtp is None else self._srtp.suite,
         )
 
     def close(self) -> None:
@@ -300,6 +319,19 @@ class RtpLeg:
             self._player.close()
             self.listener = None
             self._engine.release(self)
+
+    def _cipher(self, session: AudioSession) -> SrtpCipher | None:
+        """Return what opens and seals the packets of a session; None: they are plain RTP."""
+        agreed = session.keys
+        if agreed is None:
+            self._srtp = None
+            return None
+        keys = Keys(agreed.suite, agreed.ours, agreed.theirs, agreed.mki)
+        if self._srtp is None:
+            self._srtp = SrtpCipher(keys)
+        else:
+            self._srtp.renew(keys)
+        return self._srtp
 
     def _note_fault(self) -> None:
         """Log the exception in hand, once a leg: one that fails may fail at every tick."""

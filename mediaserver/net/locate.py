@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -72,22 +73,27 @@ class DnsLookup:
 
     async def pointers(self, name: str) -> Sequence[Pointer]:
         """See `Lookup.pointers`."""
-        return await self._loaded().pointers(name)
+        return await (await self._loaded()).pointers(name)
 
     async def services(self, name: str) -> Sequence[Service]:
         """See `Lookup.services`."""
-        return await self._loaded().services(name)
+        return await (await self._loaded()).services(name)
 
     async def addresses(self, host: str) -> Sequence[str]:
         """See `Lookup.addresses`."""
-        return await self._loaded().addresses(host)
+        return await (await self._loaded()).addresses(host)
 
-    def _loaded(self) -> Lookup:
+    async def _loaded(self) -> Lookup:
         if self._lookup is None:
-            from .name_service import NameService
-
-            self._lookup = NameService()
+            self._lookup = await asyncio.to_thread(_name_service)
         return self._lookup
+
+
+def _name_service() -> Lookup:
+    # Takes tens of milliseconds to load and reads a file: not for the loop.
+    from .name_service import NameService
+
+    return NameService()
 
 
 class Locator:
@@ -125,12 +131,15 @@ class Locator:
             return {}
         found: dict[Hop, Hop] = {}
         for hop in hops:
-            if hop.transport is Transport.UDP:
-                detour = self._hop(Transport.TCP, hop.remote)
-                # The Contact says the host that is listened on: it has to be one for both.
-                if detour is not None and detour.local[0] == hop.local[0]:
-                    found[hop] = detour
+            if hop.transport is Transport.UDP and (detour := self.detour(hop)) is not None:
+                found[hop] = detour
         return found
+
+    def detour(self, hop: Hop) -> Hop | None:
+        """The hop over TCP to where `hop` leads; None when there is none from the same host."""
+        detour = self._hop(Transport.TCP, hop.remote)
+        # The Contact says the host that is listened on: it has to be one for both.
+        return detour if detour is not None and detour.local[0] == hop.local[0] else None
 
     async def _by_name(self, wanted: Transport | None, host: str) -> list[Target]:
         if wanted is None:

@@ -45,6 +45,7 @@ from .taps import Taps
 from .transmit import Outgoing
 from .turns import Turns
 from .wakes import Wakes
+from .wide_codecs import WideCodecs
 
 TICK: Final = 0.02
 """Seconds between ticks."""
@@ -96,6 +97,7 @@ class MediaEngine:
         self.lane, sweeper, self._transmitter = open_lane(self.endpoints, lane)
         self._intake = Intake(self, sweeper, capacity)
         self.second_lane = SecondLane(self.endpoints, capacity)
+        self.wide_codecs = WideCodecs()
         self.mixes = Mixes(self, self.transmit, journals, capacity)
         self._free = list(range(capacity - 1, -1, -1))
         self._legs: dict[int, RtpLeg] = {}
@@ -347,7 +349,9 @@ class MediaEngine:
             data, address = leg.pair.rtcp.recvfrom(2048)
         except OSError:
             return
-        report = self.second_lane.open_report(leg.slot, data)
         accepted = int(self.sources.accepted[leg.slot]) >> 16
-        if report is not None and accepted and host_key(address[0]) == accepted:
+        if not accepted or host_key(address[0]) != accepted:
+            return
+        report = self.second_lane.open_report(leg.slot, data)
+        if report is not None:
             leg.hear_report(report)

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calls.ports import LiveFrame
 from ..rtp.mixer import FRAME
-from .taps import HELD
+from .live_frames import LiveFrames
 
 _NOTHING: Final[NDArray[np.int16]] = np.zeros(0, np.int16)
 
 
-class MixVoice:
+class MixVoice(LiveFrames):
     """See `calls.ports.MixVoice`, whose methods these are."""
 
     session: Final = None
 
     def __init__(self, rate: int, ptime: int) -> None:
-        self.rate = rate
-        self.frame = rate * ptime // 1000
-        self.dropped = 0
-        self._most = max(2, int(HELD * 1000) // ptime)
-        self._frames: deque[LiveFrame] = deque()
-        self._came = asyncio.Event()
-        self._over = False
-        self._made = 0
+        super().__init__(rate, ptime)
         self._rest = _NOTHING
         """Heard, and less than a frame."""
         self._saying = _NOTHING
@@ -40,15 +31,6 @@ class MixVoice:
 
     # What it hears.
 
-    async def take(self) -> LiveFrame | None:
-        """Return the next frame; None when it is over and nothing is left."""
-        while not self._frames:
-            if self._over:
-                return None
-            self._came.clear()
-            await self._came.wait()
-        return self._frames.popleft()
-
     def hear(self, whole: NDArray[np.int16]) -> None:
         """Take a frame of the mix, in which it hears all but itself."""
         if self._over:
@@ -57,23 +39,12 @@ class MixVoice:
         heard[: self._said.size] -= self._said
         self._rest = np.concatenate([self._rest, heard.clip(-32768, 32767).astype(np.int16)])
         while self._rest.size >= self.frame:
-            if len(self._frames) >= self._most:
-                self._frames.popleft()
-                self.dropped += 1
-            self._frames.append(LiveFrame(self._made, self._rest[None, : self.frame]))
+            self.put(self._rest[None, : self.frame])
             self._rest = self._rest[self.frame :]
-            self._made += 1
-        self._came.set()
-
-    def close(self) -> None:
-        """Hear and say no more; what was not taken is thrown away."""
-        self._frames.clear()
-        self.end()
 
     def end(self) -> None:
         """Say no more, and have no more to give than what waits: the mix is over."""
-        self._over = True
-        self._came.set()
+        super().end()
         self.stop_playing()
 
     # What it says.

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio.g711 import ULAW_ENCODE
-from ..rtp.packet import HEADER, PacketBatch, PacketFields
+from ..rtp.packet import HEADER, NOBODY, PacketBatch, PacketFields
 from .endpoints import Endpoints
 from .transmit import Outgoing
 
@@ -34,14 +34,14 @@ class Cipher(Protocol):
     def open(self, datagram: bytes) -> bytes | None:
         """Return the RTP packet in a datagram; None if it is not the far end's, or was heard."""
 
-    def seal(self, datagram: bytes) -> bytes:
-        """Return an RTP packet as it is sent."""
+    def seal(self, datagram: bytes) -> bytes | None:
+        """Return an RTP packet as it is sent; None: not at all."""
 
     def open_report(self, datagram: bytes) -> bytes | None:
         """Return the RTCP packet in a datagram; None as above."""
 
-    def seal_report(self, datagram: bytes) -> bytes:
-        """Return an RTCP packet as it is sent."""
+    def seal_report(self, datagram: bytes) -> bytes | None:
+        """Return an RTCP packet as it is sent; None: not at all."""
 
 
 class Transcoder(Protocol):
@@ -50,17 +50,18 @@ class Transcoder(Protocol):
     They are given and returned with a header of `HEADER` bytes: no CSRC, extension or padding.
     """
 
-    clock_rate: int
-    """Hz of the timestamps on the wire."""
+    undecodable: int
+    """Packets that are none of their codec."""
 
-    def hear(self, packet: bytes, arrival: float) -> list[bytes]:
+    def hear(self, packet: bytes, arrival: float) -> list[tuple[bytes, float]]:
         """Return what a packet of the far end says, by the line's clock, in order.
 
-        The payload of audio is linear samples, int16 of this machine; what is no audio stays as
-        it is. There may be none, while one that was overtaken is waited for, and several after.
+        With it, when each came. The payload of audio is linear samples, int16 of this machine,
+        unless it was G.711; what is no audio stays as it is. There may be none, while one that was
+        overtaken is waited for, and several after.
         """
 
-    def hear_rest(self, before: float) -> list[bytes]:
+    def hear_rest(self, before: float) -> list[tuple[bytes, float]]:
         """Return what arrived before that instant and was held back for what was overtaken."""
 
     def say(self, packet: bytes) -> list[bytes]:
@@ -104,17 +105,14 @@ class SecondLane:
         self.serve(slot, None, None)
         self.refused[slot] = 0
 
-    def transcoder(self, slot: int) -> Transcoder | None:
-        """Return what a leg's audio goes through."""
-        served = self._legs.get(slot)
-        return None if served is None else served.transcoder
-
-    def open(self, batch: PacketBatch) -> None:
+    def open(self, batch: PacketBatch, known: NDArray[np.bool_]) -> None:
         """Decipher the rows of encrypted legs in place; a row that is none of theirs is emptied.
 
-        Before anybody asks who sent it: only what is authentic may say where a leg's media is.
+        Before it is decided who sent it: only what is authentic may say where a leg's media is.
+        `known`, of shape (batch.count,), marks what comes from hosts that could be believed; the
+        others are refused anyway, and are spared the work that a flood would make of them.
         """
-        rows = np.flatnonzero(self._ciphered[batch.slot[: batch.count]])
+        rows = np.flatnonzero(self._ciphered[batch.slot[: batch.count]] & known)
         for row in rows.tolist():
             size, slot = int(batch.length[row]), int(batch.slot[row])
             if not size:
@@ -127,6 +125,7 @@ class SecondLane:
             if plain is None:
                 self.refused[slot] += 1
                 plain = b""
+                batch.source[row] = NOBODY
             batch.length[row] = len(plain)
             batch.data[row, : len(plain)] = np.frombuffer(plain, np.uint8)
 
@@ -153,8 +152,8 @@ class SecondLane:
                 + batch.data[row, HEADER : HEADER + int(fields.size[index])].tobytes()
             )
             source, arrival = int(batch.source[row]), float(batch.arrival[row])
-            for piece in transcoder.hear(packet, arrival):
-                heard.add(slot, piece, source, arrival)
+            for piece, came in transcoder.hear(packet, arrival):
+                heard.add(slot, piece, source, came)
         return fields.take(~special), heard.batch()
 
     def hear_rest(self, slots: NDArray[np.int64], before: float) -> PacketBatch | None:
@@ -163,8 +162,8 @@ class SecondLane:
         for slot in slots[self._transcoded[slots]].tolist():
             transcoder = self._legs[slot].transcoder
             assert transcoder is not None
-            for piece in transcoder.hear_rest(before):
-                heard.add(slot, piece, 0, before)
+            for piece, came in transcoder.hear_rest(before):
+                heard.add(slot, piece, 0, came)
         return heard.batch()
 
     def send(self, packets: Outgoing) -> Outgoing:
@@ -188,20 +187,25 @@ class SecondLane:
         if served is not None and served.transcoder is not None:
             pieces = served.transcoder.say(packet)
         for piece in pieces:
+            sealed: bytes | None = piece
             if served is not None and served.cipher is not None:
-                piece = served.cipher.seal(piece)
-            with contextlib.suppress(OSError):  # full buffer or unreachable
-                self._endpoints.sockets[slot].sendto(piece, target)
+                sealed = served.cipher.seal(piece)
+            if sealed is not None:
+                with contextlib.suppress(OSError):  # full buffer or unreachable
+                    self._endpoints.sockets[slot].sendto(sealed, target)
 
     def open_report(self, slot: int, datagram: bytes) -> bytes | None:
         """Return the RTCP packet in what came on a leg's second port; None if it is nobody's."""
         served = self._legs.get(slot)
         if served is None or served.cipher is None:
             return datagram
-        return served.cipher.open_report(datagram)
+        report = served.cipher.open_report(datagram)
+        if report is None:
+            self.refused[slot] += 1
+        return report
 
-    def seal_report(self, slot: int, packet: bytes) -> bytes:
-        """Return an RTCP packet as a leg sends it."""
+    def seal_report(self, slot: int, packet: bytes) -> bytes | None:
+        """Return an RTCP packet as a leg sends it; None: not at all."""
         served = self._legs.get(slot)
         if served is None or served.cipher is None:
             return packet

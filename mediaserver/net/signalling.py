@@ -37,16 +37,13 @@ class Signalling:
         session: Session,
         status: int,
         *,
-        reason: str | None = None,
         retry_after: int | None = None,
         warning: tuple[int, str] | None = None,
     ) -> None:
         """See `calls.ports.Signalling.reject`."""
         headers = [] if retry_after is None else [("Retry-After", str(retry_after))]
         self._endpoint.command(
-            lambda agent, now: agent.reject(
-                session, status, now, reason=reason, headers=headers, warning=warning
-            )
+            lambda agent, now: agent.reject(session, status, now, headers=headers, warning=warning)
         )
 
     def hang_up(self, session: Session) -> None:

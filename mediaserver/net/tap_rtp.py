@@ -14,7 +14,7 @@ from ipaddress import ip_address
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio.live_codec import RATE, Encoder, LiveCodec
+from ..audio.live_codec import Encoder, LiveCodec
 from ..errors import LocalError, PeerError
 from ..rtp.packet import build_packet
 
@@ -27,6 +27,8 @@ class RtpTap:
         self._socket = sock
         self._codec = codec
         self._encoder = Encoder(codec)
+        assert codec.clock is not None
+        self._ticks = codec.clock * codec.ptime // 1000
         self._ssrc = secrets.randbits(32)
         self._sequence = secrets.randbits(16)
         self._base = secrets.randbits(32)
@@ -39,7 +41,7 @@ class RtpTap:
         packet = build_packet(
             self._codec.payload_type,
             self._sequence,
-            self._base + number * samples.size,
+            self._base + number * self._ticks,
             self._ssrc,
             self._encoder.encode(samples),
             marker=number != self._next,
@@ -79,8 +81,8 @@ class RtpTaps:
             raise PeerError(400, "RTP is sent to an IP address, not to a name") from None
         if not 0 < port < 65536:
             raise PeerError(400, "the port is one of 1 to 65535")
-        if codec.name == "L16" or codec.rate != RATE:
-            raise PeerError(400, "RTP is sent as PCMU or PCMA")
+        if codec.clock is None:
+            raise PeerError(400, f"RTP is sent as PCMU, PCMA, G722 or OPUS, not as {codec.name}")
         if not self._permits(host):
             raise PeerError(403, f"{host} is not a public address, nor is it in outbound.allow")
         family = socket.AF_INET6 if address.version == 6 else socket.AF_INET

@@ -9,38 +9,31 @@ Legs without a tap cost nothing; those with one are drained at every tick.
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from ..calls.ports import LiveFrame
 from ..recording.resource import Direction
 from ..rtp.sender import Frames
+from .live_frames import LiveFrames
 from .sides import Heard, Said, follow
 
 if TYPE_CHECKING:
     from .leg import RtpLeg
     from .media import MediaEngine
 
-HELD: Final = 1.0
-"""Seconds of frames that wait for whoever takes them; of more the oldest are dropped."""
-
 log = structlog.get_logger(__name__)
 
 
-class Tap:
+class Tap(LiveFrames):
     """See `calls.ports.LiveAudio`, whose methods these are."""
 
     def __init__(
         self, taps: Taps, leg: RtpLeg, direction: Direction, ptime: int, *, apart: bool, now: float
     ) -> None:
-        self.rate = leg.rate
-        self.frame = leg.rate * ptime // 1000
-        self.dropped = 0
+        super().__init__(leg.rate, ptime)
         self.leg = leg
         said = Said(taps.engine, leg.slot)
         self.heard = None if direction is Direction.SPEAK else Heard(taps.engine, leg, now)
@@ -50,11 +43,6 @@ class Tap:
         self._at = self._leader.present(now)
         self._behind = said.present(now) - self.heard.present(now) if self.heard else 0
         """Samples by which the clock's position is behind the line's."""
-        self._made = 0
-        self._frames: deque[LiveFrame] = deque()
-        self._most = max(2, int(HELD * 1000) // ptime)
-        self._came = asyncio.Event()
-        self._over = False
 
     @property
     def _leader(self) -> Said | Heard:
@@ -62,25 +50,10 @@ class Tap:
         assert leader is not None
         return leader
 
-    async def take(self) -> LiveFrame | None:
-        """Return the next frame; None when it is over and nothing is left."""
-        while not self._frames:
-            if self._over:
-                return None
-            self._came.clear()
-            await self._came.wait()
-        return self._frames.popleft()
-
     def close(self) -> None:
         """Want no more; what was not taken is thrown away."""
         self._taps.forget(self)
-        self._frames.clear()
-        self.end()
-
-    def end(self) -> None:
-        """Have no more to give than what waits."""
-        self._over = True
-        self._came.set()
+        super().close()
 
     def turn(self, now: float) -> None:
         """Give out the frames whose time has come."""
@@ -101,12 +74,7 @@ class Tap:
             if samples is None:
                 return
             self._at += self.frame
-            if len(self._frames) >= self._most:
-                self._frames.popleft()
-                self.dropped += 1
-            self._frames.append(LiveFrame(self._made, samples))
-            self._made += 1
-            self._came.set()
+            self.put(samples)
 
     def _read(self, now: float, *, whole: bool) -> NDArray[np.int16] | None:
         """Return the next frame, shape (tracks, samples); None: it is not there yet."""

@@ -60,14 +60,7 @@ class Envelope:
 
     def wrap(self, event_type: str, params: dict[str, Any], at: int) -> bytes:
         """Return the JSON body of an event generated at `at` microseconds."""
-        event = {
-            "event_type": event_type,
-            "event_channel": f"swml:{self.session_id}",
-            "timestamp": at / 1e6,
-            "project_id": self.project_id,
-            "space_id": self.space_id,
-            "params": params,
-        }
+        event = self._about(event_type, at) | {"params": params}
         return json.dumps(event, separators=(",", ":")).encode()
 
     def ask(self, event_type: str, params: dict[str, Any], at: int, url: str) -> str:
@@ -75,20 +68,22 @@ class Envelope:
 
         What is no text or number is written as JSON.
         """
-        event = {
+        fields = {
+            name: value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+            for name, value in (self._about(event_type, at) | params).items()
+        }
+        address = url.partition("#")[0]
+        return f"{address}{'&' if '?' in address else '?'}{urlencode(fields)}"
+
+    def _about(self, event_type: str, at: int) -> dict[str, Any]:
+        """Return what is said beside the `params`."""
+        return {
             "event_type": event_type,
             "event_channel": f"swml:{self.session_id}",
             "timestamp": at / 1e6,
             "project_id": self.project_id,
             "space_id": self.space_id,
-            **params,
         }
-        fields = {
-            name: value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-            for name, value in event.items()
-        }
-        address = url.partition("#")[0]
-        return f"{address}{'&' if '?' in address else '?'}{urlencode(fields)}"
 
 
 def record_params(recording: Recording, node_id: str, url: str) -> dict[str, Any]:

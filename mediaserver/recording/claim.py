@@ -59,7 +59,7 @@ class Claim:
         """Give the finished file its name; one that is there already is the same, and stays."""
         if not self._final.exists():
             self.path.rename(self._final)
-        _sync_folder(self._final.parent)
+        sync_folder(self._final.parent)
 
 
 @contextlib.contextmanager
@@ -92,7 +92,7 @@ def _make_folder(folder: Path) -> None:
     for one in (folder.parent, folder):
         if not one.is_dir():
             one.mkdir(mode=0o700, exist_ok=True)
-            _sync_folder(one.parent)
+            sync_folder(one.parent)
 
 
 def _is_named(fd: int, path: Path) -> bool:
@@ -113,7 +113,8 @@ def _digest(path: Path, progress: Callable[[], None]) -> str:
     return digest.hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep which names there are in a folder; OSError if it cannot. Blocks."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import LocalError
 from .account import Account
-from .resource import Audio, Direction, Format, Pause, audio_path
+from .resource import Audio, Direction, Format, Pause, Recording, audio_path
 
 
 class RendererFull(LocalError):
@@ -50,6 +50,24 @@ class RenderJob:
     """Whether the peaks are written down, too (`peaks_path`)."""
     sensitivity: float | None = None
     """Of the voice detection by which it is accounted for (`account`); None: it is not."""
+
+    @classmethod
+    def of(
+        cls, recording: Recording, data_dir: str, end: int, targets: tuple[Target, ...]
+    ) -> RenderJob:
+        """Return the job for a recording as it was ordered, as far as `end` on the leg's line."""
+        return cls(
+            data_dir=data_dir,
+            recording_id=recording.id,
+            journal=recording.span.journal,
+            rate=recording.span.rate,
+            start=recording.span.start,
+            end=end,
+            targets=targets,
+            direction=recording.direction,
+            stereo=recording.stereo,
+            pauses=recording.pauses,
+        )
 
     def path(self, target: Target) -> str:
         """Return where a file goes, relative to `data_dir`: made from the recording's id alone."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -240,8 +241,12 @@ _HALF: Final = 16
 _DEGREE: Final = 8
 
 
+@lru_cache(maxsize=1)
 def _taps() -> _Curve:
-    """Return the filters, shape (degree + 1, taps): that of power k is row k."""
+    """Return the filters, shape (degree + 1, taps): that of power k is row k. Takes milliseconds.
+
+    Not at import: only where files are made anything is resampled.
+    """
     beside = np.cos(np.pi * (np.arange(4 * _DEGREE) + 0.5) / (4 * _DEGREE)) / 2
     away = np.arange(-_HALF, _HALF + 1)[None, :] - beside[:, None]
     window = np.i0(8.0 * np.sqrt(1 - (away / (_HALF + 0.5)) ** 2))
@@ -251,14 +256,11 @@ def _taps() -> _Curve:
     return filters
 
 
-_TAPS: Final = _taps()
-
-
 def _between(samples: NDArray[np.int16], nearest: NDArray[np.int64], beside: _Curve) -> _Curve:
     """Return samples at fractions `beside` (-0.5 to 0.5) of those at `nearest` + _HALF."""
     signal = samples.astype(np.float64)
     out = np.zeros(nearest.size)
-    for taps in _TAPS[::-1]:
+    for taps in _taps()[::-1]:
         out *= beside
         out += np.convolve(signal, taps[::-1], "valid")[nearest]
     return out

@@ -1,26 +1,16 @@
-"""Sender and receiver reports (RFC 3550 section 6).
+"""Sender and receiver reports (RFC 3550 section 6): what is said in them, and when.
 
-The packet formats are aiortc's; what is said in them, and when, is decided here.
+How the packets look is `rtp.report_packets`' matter.
 """
 
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from aiortc.rtp import (
-    RtcpByePacket,
-    RtcpPacket,
-    RtcpReceiverInfo,
-    RtcpRrPacket,
-    RtcpSdesPacket,
-    RtcpSenderInfo,
-    RtcpSourceInfo,
-    RtcpSrPacket,
-)
+from .report_packets import Goodbye, Report, ReportBlock, SenderInfo, names, parse
 
 INTERVAL: Final = 5.0
 """Mean seconds between reports (RFC 3550 section 6.2: the recommended minimum)."""
@@ -28,7 +18,6 @@ INTERVAL: Final = 5.0
 MAX_REPORT: Final = 1500
 """Bytes of a compound packet beyond which it is not looked at."""
 
-_CNAME: Final = 1
 _NTP_EPOCH: Final = 2_208_988_800
 
 
@@ -95,24 +84,21 @@ class Reporter:
     ) -> bytes:
         """Return a compound packet: SR or RR, then SDES with the CNAME."""
         self.next_at = now + INTERVAL * self._spread()
-        blocks = [self._block(reception, now)] if reception else []
-        head: RtcpSrPacket | RtcpRrPacket
+        blocks = (self._block(reception, now),) if reception else ()
+        sender = None
         if sending is not None:
-            info = RtcpSenderInfo(
-                ntp_timestamp=_ntp(wall),
-                rtp_timestamp=sending.timestamp,
-                packet_count=sending.packets & 0xFFFF_FFFF,
-                octet_count=sending.octets & 0xFFFF_FFFF,
+            sender = SenderInfo(
+                ntp=_ntp(wall),
+                timestamp=sending.timestamp,
+                packets=sending.packets & 0xFFFF_FFFF,
+                octets=sending.octets & 0xFFFF_FFFF,
             )
-            head = RtcpSrPacket(ssrc=self._ssrc, sender_info=info, reports=blocks)
-        else:
-            head = RtcpRrPacket(ssrc=self._ssrc, reports=blocks)
-        return bytes(head) + self._description()
+        return bytes(Report(self._ssrc, sender, blocks)) + names(self._ssrc, self._cname)
 
     def goodbye(self) -> bytes:
         """Return the compound packet that ends the stream (RFC 3550 section 6.6)."""
-        head = RtcpRrPacket(ssrc=self._ssrc, reports=[])
-        return bytes(head) + self._description() + bytes(RtcpByePacket(sources=[self._ssrc]))
+        head = bytes(Report(self._ssrc)) + names(self._ssrc, self._cname)
+        return head + bytes(Goodbye((self._ssrc,)))
 
     def receive(self, data: bytes, now: float, wall: float) -> bool:
         """Read a compound packet from the far end; False if it is none (nothing is changed).
@@ -121,33 +107,31 @@ class Reporter:
         """
         if not 8 <= len(data) <= MAX_REPORT:
             return False
-        try:
-            packets = RtcpPacket.parse(data)
-        except (ValueError, IndexError, struct.error):
+        packets = parse(data)
+        if packets is None:
             return False
         for packet in packets:
-            if isinstance(packet, RtcpSrPacket):
-                middle = packet.sender_info.ntp_timestamp >> 16 & 0xFFFF_FFFF
-                self._heard_sr = (middle, now)
-            if isinstance(packet, RtcpSrPacket | RtcpRrPacket):
-                for block in packet.reports:
-                    if block.ssrc == self._ssrc:
-                        self._note(block, wall)
-            elif isinstance(packet, RtcpByePacket):
+            if isinstance(packet, Goodbye):
                 self.peer_said_bye = True
+                continue
+            if packet.sender is not None:
+                self._heard_sr = (packet.sender.ntp >> 16 & 0xFFFF_FFFF, now)
+            for block in packet.blocks:
+                if block.ssrc == self._ssrc:
+                    self._note(block, wall)
         return True
 
-    def _note(self, block: RtcpReceiverInfo, wall: float) -> None:
+    def _note(self, block: ReportBlock, wall: float) -> None:
         self.peer.reports += 1
         self.peer.fraction_lost = block.fraction_lost / 256
-        self.peer.lost = block.packets_lost
+        self.peer.lost = block.lost
         self.peer.jitter = block.jitter / self._rate
-        if block.lsr:
-            trip = ((_ntp(wall) >> 16) - block.lsr - block.dlsr) & 0xFFFF_FFFF
+        if block.last_report:
+            trip = ((_ntp(wall) >> 16) - block.last_report - block.delay) & 0xFFFF_FFFF
             if trip < 0x8000_0000:
                 self.peer.round_trip = trip / 65536
 
-    def _block(self, heard: Reception, now: float) -> RtcpReceiverInfo:
+    def _block(self, heard: Reception, now: float) -> ReportBlock:
         """Return a report block (RFC 3550 section 6.4.1 and appendix A.3)."""
         expected = heard.top - heard.base + 1
         interval_expected = expected - self._expected_before
@@ -156,25 +140,22 @@ class Reporter:
         fraction = 0
         if interval_expected > 0 and interval_lost > 0:
             fraction = min(255, interval_lost * 256 // interval_expected)
-        lost = max(-0x80_0000, min(0x7F_FFFF, expected - heard.received))
-        lsr, dlsr = 0, 0
+        last_report, delay = 0, 0
         if self._heard_sr is not None:
-            lsr, dlsr = self._heard_sr[0], int((now - self._heard_sr[1]) * 65536) & 0xFFFF_FFFF
-        return RtcpReceiverInfo(
+            last_report, came = self._heard_sr
+            delay = int((now - came) * 65536) & 0xFFFF_FFFF
+        return ReportBlock(
             ssrc=heard.ssrc,
             fraction_lost=fraction,
-            packets_lost=lost,
-            highest_sequence=heard.top & 0xFFFF_FFFF,
+            lost=expected - heard.received,
+            highest=heard.top & 0xFFFF_FFFF,
             jitter=int(heard.jitter * self._rate) & 0xFFFF_FFFF,
-            lsr=lsr,
-            dlsr=dlsr,
+            last_report=last_report,
+            delay=delay,
         )
-
-    def _description(self) -> bytes:
-        chunk = RtcpSourceInfo(ssrc=self._ssrc, items=[(_CNAME, self._cname)])
-        return bytes(RtcpSdesPacket(chunks=[chunk]))
 
 
 def _ntp(wall: float) -> int:
     """Return seconds since 1970 as a 64-bit NTP timestamp (RFC 3550 section 4)."""
-    return int((wall + _NTP_EPOCH) * (1 << 32))
+    # The seconds start again at 0 in 2036 (RFC 3550 section 4, RFC 5905 section 6).
+    return int((wall + _NTP_EPOCH) * (1 << 32)) & 0xFFFF_FFFF_FFFF_FFFF

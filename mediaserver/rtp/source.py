@@ -83,6 +83,13 @@ class Sources:
         self._learning[slot] = False
         self._candidates.pop(slot, None)
 
+    def knows(self, batch: PacketBatch) -> NDArray[np.bool_]:
+        """Return a mask of shape (batch.count,): the rows whose host `admit` might let in."""
+        n = batch.count
+        host = (batch.source[:n] >> 16)[:, None]
+        known: NDArray[np.bool_] = (host == self._hosts[batch.slot[:n]]).any(axis=1)
+        return known & (batch.length[:n] > 0)
+
     def admit(self, batch: PacketBatch) -> tuple[NDArray[np.bool_], list[tuple[int, bytes, float]]]:
         """Say of each row whether it may be heard; give back the packets of those just believed.
 

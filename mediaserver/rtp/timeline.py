@@ -275,7 +275,7 @@ class Timelines(Lines):
         clock = self.position(slot, float(batch.arrival[row]))
         placed, final = int(self.placed[slot]), int(self.final[slot])
         position = self._streams.locate(fields, index, clock=clock, placed=placed, final=final)
-        if position is None or kind not in {Kind.ULAW, Kind.ALAW, Kind.LINEAR}:
+        if position is None or not size or kind not in {Kind.ULAW, Kind.ALAW, Kind.LINEAR}:
             return None
         self._store(slot, position, self._decoder.one(payload, kind))
         sequence = int(fields.sequence[index])

@@ -42,6 +42,11 @@ class Codec:
         return cls(_CANONICAL.get(name.lower(), name), clock_rate, count)
 
     @property
+    def is_g711(self) -> bool:
+        """Whether it is one of the two laws of telephony (ITU-T G.711)."""
+        return self.name in {PCMU.name, PCMA.name}
+
+    @property
     def is_event(self) -> bool:
         """Whether it carries DTMF and other named events (RFC 4733), at any clock rate."""
         return self.name == TELEPHONE_EVENT.name
@@ -59,6 +64,9 @@ class Codec:
 PCMU: Final = Codec("PCMU", 8000)
 PCMA: Final = Codec("PCMA", 8000)
 TELEPHONE_EVENT: Final = Codec("telephone-event", 8000)
+G722: Final = Codec("G722", 8000)
+OPUS: Final = Codec("opus", 48_000, 2)
+"""Named so whatever is in it (RFC 7587 section 7)."""
 COMFORT_NOISE: Final = Codec("CN", 8000)
 
 STATIC: Final[Mapping[int, Codec]] = MappingProxyType(
@@ -70,7 +78,7 @@ STATIC: Final[Mapping[int, Codec]] = MappingProxyType(
         6: Codec("DVI4", 16000),
         7: Codec("LPC", 8000),
         8: PCMA,
-        9: Codec("G722", 8000),  # samples at 16 kHz, but the clock is printed so (RFC 3551 4.5.2)
+        9: G722,  # samples at 16 kHz, but the clock is printed so (RFC 3551 4.5.2)
         10: Codec("L16", 44100, 2),
         11: Codec("L16", 44100),
         12: Codec("QCELP", 8000),
@@ -83,6 +91,15 @@ STATIC: Final[Mapping[int, Codec]] = MappingProxyType(
     }
 )
 """Payload types that mean a codec without `a=rtpmap` (RFC 3551 table 4)."""
+
+
+def with_events(codecs: Iterable[Codec]) -> tuple[Codec, ...]:
+    """Return audio codecs with the telephone events beside them: at the clock of each (RFC 4733
+    section 2.1).
+    """
+    audio = tuple(codecs)
+    rates = sorted({codec.clock_rate for codec in audio})
+    return (*audio, *(Codec(TELEPHONE_EVENT.name, rate) for rate in rates))
 
 
 def codec_table(formats: Iterable[str], rtpmaps: Iterable[str]) -> dict[int, Codec]:

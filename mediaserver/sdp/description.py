@@ -14,7 +14,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-from ..errors import PeerError
+from .refusal import DescriptionRefused
 
 MAX_BYTES: Final = 65_536  # more does not fit a UDP datagram
 MAX_LINES: Final = 1_000  # browsers with all their ICE candidates send about 300
@@ -198,7 +198,7 @@ class SessionDescription:
 
     @classmethod
     def parse(cls, data: bytes) -> SessionDescription:
-        """Read a description; PeerError 400 says which line is wrong and why."""
+        """Read a description; DescriptionRefused 400 says which line is wrong and why."""
         lines = _lines(data)
         starts = [i for i, (letter, _, _) in enumerate(lines) if letter == "m"]
         if len(starts) > MAX_MEDIA:
@@ -235,13 +235,13 @@ _Line = tuple[str, str, int]
 def _lines(data: bytes) -> list[_Line]:
     """Cut the text into lines and check their form; empty lines at the end are tolerated."""
     if len(data) > MAX_BYTES:
-        raise PeerError(400, f"SDP is larger than {MAX_BYTES} bytes")
+        raise DescriptionRefused(400, f"SDP is larger than {MAX_BYTES} bytes")
     text = data.decode("utf-8", "replace").rstrip("\r\n")
     if not text:
-        raise PeerError(400, "SDP is empty")
+        raise DescriptionRefused(400, "SDP is empty")
     rows = text.split("\n", MAX_LINES)
     if len(rows) > MAX_LINES:
-        raise PeerError(400, f"SDP has more than {MAX_LINES} lines")
+        raise DescriptionRefused(400, f"SDP has more than {MAX_LINES} lines")
     lines: list[_Line] = []
     for number, row in enumerate(rows, 1):
         row = row.removesuffix("\r")
@@ -258,14 +258,14 @@ def _session(lines: list[_Line], media: tuple[Media, ...]) -> SessionDescription
     """Read the lines before the first m-line. v, o and s lead, in this order (RFC 8866 5)."""
     letters = [letter for letter, _, _ in lines]
     if letters[:3] != ["v", "o", "s"]:
-        raise PeerError(400, "SDP must begin with v=, o= and s=")
+        raise DescriptionRefused(400, "SDP must begin with v=, o= and s=")
     if lines[0][1].strip() != "0":
         raise _bad(lines[0][2], "the version must be 0")
     for letter, _, number in lines[3:]:
         if letter not in _SESSION_TYPES or letter in "vos":
             raise _bad(number, "this type is unknown here")
     if "t" not in letters:
-        raise PeerError(400, "SDP has no t= line before its media")
+        raise DescriptionRefused(400, "SDP has no t= line before its media")
     return SessionDescription(
         origin=Origin.parse(lines[1][1], lines[1][2]),
         name=lines[2][1] or "-",
@@ -322,6 +322,6 @@ def _is_host(host: str) -> bool:
     return 0 < len(host) <= MAX_HOST and _HOST_CHARACTERS.issuperset(host)
 
 
-def _bad(line: int, why: str) -> PeerError:
+def _bad(line: int, why: str) -> DescriptionRefused:
     """Return the error for one line. It repeats nothing of the peer's text: it may be logged."""
-    return PeerError(400, f"SDP line {line}: {why}")
+    return DescriptionRefused(400, f"SDP line {line}: {why}")

@@ -1,9 +1,13 @@
 """Offers and answers for one audio stream (RFC 3264).
 
 Of several m-lines the first audio one we can use is taken; the others keep their place with port
-0. An answer lists formats by the offer's numbers and in the offer's order (section 6.1). A later
+0. An answer lists formats by the offer's numbers and in the offer's order (section 6.1), but either
+G.711 or what is dearer to hear, as our own list begins (`formats.Formats.preferred`). A later
 offer of ours keeps the m-lines and the meaning of every number (section 8). The version in `o=`
 goes up by one when, and only when, something else changed.
+
+Where encryption is optional, keys in an offer of plain RTP are taken up, and ours are made so: who
+does not know `a=crypto` answers without it, and speaks plain RTP.
 """
 
 from __future__ import annotations
@@ -14,10 +18,13 @@ from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Final
 
-from ..errors import PeerError
-from .codec import STATIC, Codec
+from .codec import OPUS, Codec
+from .crypto import CryptoLine, Encryption, MediaKeys
 from .description import Attribute, Connection, Media, Origin, SessionDescription
 from .direction import Direction
+from .formats import Formats, number_codecs
+from .keying import agreed_keys, encryption_obstacle, own_lines, take_up
+from .refusal import DescriptionRefused, Obstacle, WarnCode
 from .remote import RemoteAudio
 from .session import AudioSession, LocalAudio
 
@@ -30,11 +37,17 @@ __all__ = [
     "read_answer",
 ]
 
-_DYNAMIC: Final = (101, *range(96, 101), *range(102, 128))
-"""Dynamic payload types (RFC 3551 section 3), 101 first: everybody's number for DTMF."""
-
 _EVENTS: Final = "0-15"
 """The ten digits, `*`, `#` and A to D (RFC 4733 section 3.2)."""
+
+_NARROW: Final = "maxplaybackrate=8000;sprop-maxcapturerate=8000"
+"""Of Opus no more is heard, recorded and sent than a telephone's band (RFC 7587 section 6.1)."""
+
+_OPUS_PTIMES: Final = (60, 40, 20, 10)
+"""Milliseconds of a frame of Opus as long as our packets may be."""
+
+_LONGEST: Final = 120
+"""Milliseconds of the longest packet that is decoded."""
 
 _COMFORT_NOISE: Final = 13
 
@@ -49,14 +62,20 @@ def make_offer(
     For an INVITE or re-INVITE that brought no offer, and for calls we make.
     """
     if previous is None:
-        numbers = _numbers(local.codecs, {})
-        media = [_audio(local, _Lines(numbers), local.direction, local.ptime)]
+        protocol = "RTP/SAVP" if local.encryption is Encryption.REQUIRED else "RTP/AVP"
+        lines = _Lines(number_codecs(local.codecs, {}), protocol, crypto=own_lines(local))
+        media = [_audio(local, lines, local.direction, local.ptime)]
         return _describe(local, media, None, version)
     media = [m.refused() for m in previous.media]
     at = next((i for i, m in enumerate(previous.media) if m.kind == "audio" and m.port), None)
     before = previous.media[at] if at is not None else None
-    used = RemoteAudio(previous, before).payload_types if before is not None else {}
-    lines = _Lines(_numbers(local.codecs, used), before.protocol if before else "RTP/AVP")
+    said = RemoteAudio(previous, before) if before is not None else None
+    lines = _Lines(
+        number_codecs(local.codecs, said.payload_types if said else {}),
+        before.protocol if before else "RTP/AVP",
+        # The same keys, so that nobody's counters begin anew.
+        crypto=tuple(said.crypto) if said else (),
+    )
     audio = _audio(local, lines, local.direction, local.ptime)
     if at is None:
         media.append(audio)
@@ -66,34 +85,47 @@ def make_offer(
 
 
 def make_answer(
-    offer: SessionDescription, local: LocalAudio, previous: SessionDescription | None = None
+    offer: SessionDescription,
+    local: LocalAudio,
+    previous: SessionDescription | None = None,
+    keys: MediaKeys | None = None,
 ) -> tuple[SessionDescription, AudioSession]:
     """Return our answer and what it agrees on; `previous` is what we said last in this call.
 
-    Raises PeerError 488 when none of the m-lines is audio we can take.
+    `keys` are those in use. Ours stays while the peer's does; with another there may be another
+    peer, who counts from zero.
+    Raises DescriptionRefused 488 when none of the m-lines is audio we can take.
     """
-    obstacles: list[str] = []
+    obstacles: list[tuple[int, Obstacle]] = []
     for at, media in enumerate(offer.media):
         remote = RemoteAudio(offer, media)
-        chosen = _Chosen.of(remote.payload_types, local.codecs)
+        chosen = Formats.preferred(remote.payload_types, local.codecs)
         why = remote.obstacle(_family(local))
         if why is None and not chosen.audio:
-            why = "has no codec that is spoken here"
+            why = Obstacle("has no codec that is spoken here", WarnCode.MEDIA_FORMAT)
+        if why is None:
+            why = encryption_obstacle(remote, local.encryption)
         if why is None:
             break
-        obstacles.append(f"m-line {at + 1} {why}")
+        obstacles.append((at + 1, why))
     else:
-        what = "; ".join(obstacles[:_TOLD]) if obstacles else "there is no m-line"
-        raise PeerError(488, f"no audio can be accepted: {what}")
+        raise _no_audio(obstacles)
     direction = remote.direction.mirror.within(local.direction)
-    ptime = remote.ptime(local.ptime)
-    lines = _Lines(chosen.listed, media.protocol, remote.rtcp_mux)
+    ptime = _packet_time(next(iter(chosen.audio.values())), remote.ptime(local.ptime))
+    crypto: tuple[CryptoLine, ...] = ()
+    if local.encryption is not Encryption.OFF and remote.crypto:
+        keys, own = take_up(remote.crypto[0], local, keys)
+        crypto = (own,)
+    else:
+        keys = None
+    lines = _Lines(chosen.listed, media.protocol, remote.rtcp_mux, crypto)
     answered = [m.refused() for m in offer.media]
     answered[at] = _audio(local, lines, direction, ptime)
     events = {number: codec.clock_rate for number, codec in chosen.events.items()}
     session = _session(
-        remote, local, send=chosen, receive=chosen.audio, events=events, mux=remote.rtcp_mux
-    )
+        remote, local, send=chosen, receive=chosen.audio, events=events, mux=remote.rtcp_mux,
+        keys=keys,
+    )  # fmt: skip
     return _describe(local, answered, previous, 1), session
 
 
@@ -102,89 +134,75 @@ def read_answer(
 ) -> AudioSession:
     """Return what the peer's answer to our offer agrees on.
 
-    Raises PeerError 488 when the answer does not fit the offer or refuses the audio. The numbers
-    we send by are the answer's, those we receive by the offer's (RFC 3264 section 6.1); packets
-    numbered as in the answer are understood too, since some peers mix them up.
+    Raises DescriptionRefused 488 when the answer does not fit the offer or refuses the audio. The
+    numbers we send by are the answer's, those we receive by the offer's (RFC 3264 section 6.1);
+    packets numbered as in the answer are understood too, since some peers mix them up.
     """
     if len(answer.media) != len(offer.media):
-        raise PeerError(488, "the answer has another number of m-lines than the offer")
+        raise DescriptionRefused(488, "the answer has another number of m-lines than the offer")
     at = next(i for i, m in enumerate(offer.media) if m.kind == "audio" and m.port)
     ours, remote = RemoteAudio(offer, offer.media[at]), RemoteAudio(answer, answer.media[at])
     why = remote.obstacle(_family(local))
     if why is None and remote.media.protocol != ours.media.protocol:
-        why = "has another profile than the offer"
+        why = Obstacle("has another profile than the offer", WarnCode.TRANSPORT_PROTOCOL)
+    keys = agreed_keys(ours.crypto, remote.crypto)
+    if why is None and ours.secure and keys is None:
+        why = Obstacle("has no a=crypto that takes up one of the offer", WarnCode.OTHER)
     if why is not None:
-        raise PeerError(488, f"the answer is no use: m-line {at + 1} {why}")
+        reason = f"the answer is no use: m-line {at + 1} {why.why}"
+        raise DescriptionRefused(488, reason, why.code)
     offered = ours.payload_types
     answered = remote.payload_types
     # A dynamic number without an rtpmap of its own means what the offer said.
     missing = {str(n): n for n in offered if n not in answered}
     answered |= {n: offered[n] for text, n in missing.items() if text in remote.media.formats}
-    chosen = _Chosen.of(answered, local.codecs)
+    chosen = Formats.of(answered, local.codecs)
     if not chosen.audio:
-        raise PeerError(488, "the answer has no codec of the offer")
-    mine = _Chosen.of(offered, local.codecs)
-    receive = chosen.audio | mine.audio
+        reason = "the answer has no codec of the offer"
+        raise DescriptionRefused(488, reason, WarnCode.MEDIA_FORMAT)
+    mine = Formats.of(offered, local.codecs)
+    # What is dear to hear is listened for only if the answer has it.
+    receive = chosen.audio | {
+        n: c for n, c in mine.audio.items() if c.is_g711 or c in chosen.audio.values()
+    }
     events = {n: c.clock_rate for n, c in (chosen.events | mine.events).items()}
     return _session(
         remote,
         local,
-        send=chosen,
+        send=Formats.preferred(answered, local.codecs),
         receive={n: c for n, c in receive.items() if n not in mine.events},
         events={n: rate for n, rate in events.items() if n not in mine.audio},
         mux=ours.rtcp_mux and remote.rtcp_mux,
+        keys=keys,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """The formats of an m-line that both sides know, by its numbers and in its order."""
+def _no_audio(obstacles: list[tuple[int, Obstacle]]) -> DescriptionRefused:
+    """Return the error for an offer of whose m-lines, counted from 1, each has an obstacle.
 
-    audio: dict[int, Codec]
-    events: dict[int, Codec]
-    """Every telephone-event it lists, at any clock rate."""
-    listed_events: dict[int, Codec]
-    """Those whose clock is a chosen codec's, as RFC 4733 section 2.1 wants it; else all."""
-    noise: dict[int, Codec]
-    """Comfort noise it lists."""
-    listed: dict[int, Codec]
-    """What an answer lists."""
-
-    @classmethod
-    def of(cls, offered: Mapping[int, Codec], known: tuple[Codec, ...]) -> _Chosen:
-        """Sort what is offered; noise and events are ours only if `known` has them."""
-        audio = {
-            number: codec
-            for number, codec in offered.items()
-            if codec in known and not codec.is_event and not codec.is_comfort_noise
-        }
-        events = {
-            number: codec
-            for number, codec in offered.items()
-            if codec.is_event and any(k.is_event for k in known)
-        }
-        rates = {codec.clock_rate for codec in audio.values()}
-        listed_events = {n: c for n, c in events.items() if c.clock_rate in rates} or events
-        noise = {number: codec for number, codec in offered.items() if codec.is_comfort_noise}
-        listed = {
-            number: codec
-            for number, codec in offered.items()
-            if number in audio or number in listed_events or (number in noise and codec in known)
-        }
-        return cls(audio, events, listed_events, noise, listed)
+    The code is that of the first one that is audio: video beside it was not to be had anyway.
+    """
+    if not obstacles:
+        reason = "no audio can be accepted: there is no m-line"
+        return DescriptionRefused(488, reason, WarnCode.MEDIA_TYPE)
+    told = "; ".join(f"m-line {number} {found.why}" for number, found in obstacles[:_TOLD])
+    codes = (found.code for _, found in obstacles if found.code is not WarnCode.MEDIA_TYPE)
+    code = next(codes, WarnCode.MEDIA_TYPE)
+    return DescriptionRefused(488, f"no audio can be accepted: {told}", code)
 
 
 def _session(
     remote: RemoteAudio,
     local: LocalAudio,
     *,
-    send: _Chosen,
+    send: Formats,
     receive: Mapping[int, Codec],
     events: Mapping[int, int],
     mux: bool,
+    keys: MediaKeys | None,
 ) -> AudioSession:
     number, codec = next(iter(send.audio.items()))
-    event = next(iter(send.listed_events.items()), None)
+    event = send.events_beside(codec)
     noise = set(send.noise)
     if _COMFORT_NOISE not in receive and _COMFORT_NOISE not in events:
         noise.add(_COMFORT_NOISE)
@@ -198,34 +216,11 @@ def _session(
         receive_events=MappingProxyType(dict(events)),
         send_events=None if event is None else (event[0], event[1].clock_rate),
         comfort_noise=frozenset(noise),
-        ptime=remote.ptime(local.ptime),
+        ptime=_packet_time(codec, remote.ptime(local.ptime)),
         direction=remote.direction.mirror.within(local.direction),
         held=not remote.direction.receives,
+        keys=keys,
     )
-
-
-def _numbers(codecs: tuple[Codec, ...], used: Mapping[int, Codec]) -> dict[int, Codec]:
-    """Give every codec a number: the one it has in this call, its static one, a free one.
-
-    A number once used for one codec is not used for another (RFC 3264 section 8.3.2).
-    """
-    known: dict[Codec, int] = {}
-    for number, codec in used.items():
-        known.setdefault(codec, number)
-    event = next((n for n, codec in used.items() if codec.is_event), None)
-    static = {codec: number for number, codec in STATIC.items() if number not in used}
-    free = (number for number in _DYNAMIC if number not in used)
-    numbers: dict[int, Codec] = {}
-    for codec in codecs:
-        if codec.is_event and event is not None:
-            numbers[event] = used[event]
-            continue
-        chosen = known.get(codec, static.get(codec))
-        if chosen is None:
-            chosen = next(free, None)
-        if chosen is not None:  # a peer that used up all numbers goes without this codec
-            numbers[chosen] = codec
-    return numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +230,7 @@ class _Lines:
     numbers: Mapping[int, Codec]
     protocol: str = "RTP/AVP"
     rtcp_mux: bool = False
+    crypto: tuple[CryptoLine, ...] = ()
 
 
 def _audio(local: LocalAudio, lines: _Lines, direction: Direction, ptime: int) -> Media:
@@ -244,9 +240,14 @@ def _audio(local: LocalAudio, lines: _Lines, direction: Direction, ptime: int) -
         attributes.append(Attribute("rtpmap", f"{number} {codec}"))
         if codec.is_event:
             attributes.append(Attribute("fmtp", f"{number} {_EVENTS}"))
+        elif codec == OPUS:
+            attributes.append(Attribute("fmtp", f"{number} {_NARROW}"))
     attributes.append(Attribute("ptime", str(ptime)))
+    if not all(c.is_g711 or c.is_event or c.is_comfort_noise for c in lines.numbers.values()):
+        attributes.append(Attribute("maxptime", str(_LONGEST)))
     if lines.rtcp_mux:
         attributes.append(Attribute("rtcp-mux"))
+    attributes += (Attribute("crypto", str(line)) for line in lines.crypto)
     attributes.append(Attribute(direction.value))
     return Media(
         kind="audio",
@@ -272,6 +273,11 @@ def _describe(
     if previous is None or description == previous:
         return description
     return replace(description, origin=replace(origin, version=origin.version + 1))
+
+
+def _packet_time(codec: Codec, wanted: int) -> int:
+    """Return the milliseconds of our packets: those wanted, or of Opus the next shorter frame."""
+    return next(ms for ms in _OPUS_PTIMES if ms <= wanted) if codec == OPUS else wanted
 
 
 def _family(local: LocalAudio) -> int:

@@ -8,13 +8,18 @@ from types import MappingProxyType
 from typing import Final
 
 from .codec import Codec, codec_table
+from .crypto import CryptoLine, crypto_lines
 from .description import Connection, Media, SessionDescription
 from .direction import Direction
+from .refusal import Obstacle, WarnCode
 from .session import MAX_PTIME, MIN_PTIME
 
 PROFILES: Final = frozenset({"RTP/AVP", "RTP/AVPF"})
-"""Plain RTP, with or without early feedback (RFC 4585), which we need not send. Secure profiles
-are refused: without keys there is nothing to decode."""
+"""Plain RTP, with or without early feedback (RFC 4585), which we need not send."""
+
+SECURE_PROFILES: Final = frozenset({"RTP/SAVP", "RTP/SAVPF"})
+"""SRTP (RFC 3711), likewise, with keys in the description. Those that agree on keys along the
+media's own way (`UDP/TLS/RTP/SAVPF`) are refused."""
 
 _MUX_CONFLICT: Final = range(64, 96)
 """Payload types that look like RTCP on a shared port (RFC 5761 section 4)."""
@@ -85,6 +90,16 @@ class RemoteAudio:
         offered = any(True for _ in self.media.values("rtcp-mux"))
         return offered and not any(number in _MUX_CONFLICT for number in self.payload_types)
 
+    @property
+    def secure(self) -> bool:
+        """Whether it speaks SRTP and nothing else."""
+        return self.media.protocol in SECURE_PROFILES
+
+    @property
+    def crypto(self) -> list[CryptoLine]:
+        """Its keys, one for each suite it could do, best first."""
+        return list(crypto_lines(self.media.values("crypto")))
+
     def ptime(self, default: int) -> int:
         """Milliseconds a packet we send it: its ptime or `default`, within its maxptime."""
         wanted = self._milliseconds("ptime") or default
@@ -99,25 +114,28 @@ class RemoteAudio:
                 return int(whole) or None
         return None
 
-    def obstacle(self, family: int) -> str | None:
+    def obstacle(self, family: int) -> Obstacle | None:
         """Say why this m-line cannot be used by a side whose address is IPv`family`, or None."""
         media, connection = self.media, self.connection
         if media.kind != "audio":
-            return "is not audio"
+            return Obstacle("is not audio", WarnCode.MEDIA_TYPE)
         if media.port == 0:
-            return "has port 0"
-        if media.protocol not in PROFILES:
-            return "needs a profile other than RTP/AVP"
+            return Obstacle("has port 0", WarnCode.OTHER)
+        if media.protocol not in PROFILES | SECURE_PROFILES:
+            what = "needs a profile other than RTP/AVP and RTP/SAVP"
+            return Obstacle(what, WarnCode.TRANSPORT_PROTOCOL)
         if connection is None:
-            return "has no c= line"
+            return Obstacle("has no c= line", WarnCode.OTHER)
         if connection.network != "IN":
-            return "is not on the Internet"
+            return Obstacle("is not on the Internet", WarnCode.NETWORK_PROTOCOL)
         address = connection.address
         if address is None or connection.is_nowhere:
             return None
         if address.is_multicast or str(address) == "255.255.255.255":
-            return "asks for multicast or broadcast"
-        return None if address.version == family else "has an address of the other IP version"
+            return Obstacle("asks for multicast or broadcast", WarnCode.MULTICAST)
+        if address.version != family:
+            return Obstacle("has an address of the other IP version", WarnCode.ADDRESS_FORMAT)
+        return None
 
 
 _DIRECTIONS: Final[Mapping[str, Direction]] = MappingProxyType({d.value: d for d in Direction})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from .codec import Codec
+from .crypto import Encryption, MediaKeys
 from .direction import Direction
 
 MIN_PTIME: Final = 10  # ms; shorter packets cost more than they carry
@@ -30,6 +31,10 @@ class LocalAudio:
     """Milliseconds a packet, unless the peer asks for something else."""
     direction: Direction = Direction.SENDRECV
     """What we are willing to do."""
+    encryption: Encryption = Encryption.OFF
+    random_bytes: Callable[[int], bytes] = bytes
+    """Returns so many octets nobody can guess: keys are made of them. The default is for those
+    who never encrypt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,3 +63,5 @@ class AudioSession:
     """Ours: whether we send, whether we receive."""
     held: bool
     """The peer takes nothing from us for now: sendonly, inactive or `c=0.0.0.0`."""
+    keys: MediaKeys | None = None
+    """What both seal their packets with (RFC 3711); None: they are plain RTP."""

@@ -141,6 +141,13 @@ class Agent:
         """
         self._core.may_follow = may_follow
 
+    def ask_for_detours(self, over_tcp: Callable[[Hop], Hop | None]) -> None:
+        """Ask `over_tcp` for the hop that a request in a dialog takes when it is too large for UDP.
+
+        It returns None where there is none (RFC 3261 18.1.1).
+        """
+        self._core.over_tcp = over_tcp
+
     @property
     def session_count(self) -> int:
         """Calls that are not over."""
@@ -186,8 +193,14 @@ class Agent:
         *,
         reason: str | None = None,
         headers: Fields = (),
+        warning: tuple[int, str] | None = None,
     ) -> None:
-        """Refuse what waits; a refused re-INVITE or UPDATE leaves the session as it was."""
+        """Refuse what waits; a refused re-INVITE or UPDATE leaves the session as it was.
+
+        `warning` is a code and a sentence that say more than the status (RFC 3261 20.43).
+        """
+        if warning is not None:
+            headers = (*headers, self._core.warning_field(session.hop, *warning))
         self._uas.reject(session, status, now, reason, headers)
 
     # Commands of a client
@@ -310,13 +323,11 @@ class Agent:
         now: float,
     ) -> None:
         tag = session.local_tag if session is not None else None
+        fields = refused.headers
+        if refused.warning is not None:
+            fields += (self._core.warning_field(transaction.hop, 399, refused.warning),)
         self._core.reply(
-            transaction,
-            refused.status,
-            now,
-            reason=refused.reason,
-            to_tag=tag,
-            headers=refused.headers,
+            transaction, refused.status, now, reason=refused.reason, to_tag=tag, headers=fields
         )
 
     def _outside(self, transaction: ServerTransaction, hop: Hop, now: float) -> None:

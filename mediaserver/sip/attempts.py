@@ -6,7 +6,6 @@ from typing import Final
 
 from mediaserver.sip.core import SUPPORTED, AgentCore
 from mediaserver.sip.derived import MAX_FORWARDS
-from mediaserver.sip.detour import Detours
 from mediaserver.sip.headers import Headers
 from mediaserver.sip.hop import Hop
 from mediaserver.sip.keyring import Keyring
@@ -26,7 +25,7 @@ class Attempts:
     def __init__(self, core: AgentCore, reinvite: Reinvite) -> None:
         self._core = core
         self._reinvite = reinvite
-        self._detours = Detours()
+        self._detours = core.detours
 
     def write(
         self,

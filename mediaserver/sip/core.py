@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from mediaserver.sip.detour import LARGEST, Detours
 from mediaserver.sip.dialog import Dialog, DialogKey
 from mediaserver.sip.events import Ended, Event, TargetRefused
 from mediaserver.sip.hop import Hop
@@ -25,8 +26,9 @@ from mediaserver.sip.transaction import (
     ServerTransaction,
     TransactionLayer,
 )
-from mediaserver.sip.uri import SipUri
+from mediaserver.sip.uri import SipUri, write_hostport
 from mediaserver.sip.via import MAGIC_COOKIE, Via
+from mediaserver.sip.warning import WarningValue
 
 Fields = Iterable[tuple[str, str]]
 
@@ -74,6 +76,8 @@ class AgentCore:
         self.draining = False
         self.refusal: Callable[[float], int | None] = _let_in
         self.may_follow: Callable[[Hop, Hop], bool] = _anywhere
+        self.over_tcp: Callable[[Hop], Hop | None] = _nowhere
+        self.detours = Detours()
         self.schedule = Schedule()
         self.transactions = TransactionLayer(self.send, self.schedule, on_ack)
         self.sessions: dict[str, Session] = {}
@@ -101,6 +105,11 @@ class AgentCore:
         own = SipUri.parse(self.contact(hop))
         params = (("branch", MAGIC_COOKIE + self.token()), ("rport", None))
         return Via(str(hop.transport), own.host, own.port, params)
+
+    def warning_field(self, hop: Hop, code: int, text: str) -> tuple[str, str]:
+        """The Warning header to use on `hop`, in the name of our address (RFC 3261 20.43)."""
+        agent = write_hostport(SipUri.parse(self.contact(hop)).host, None)
+        return ("Warning", str(WarningValue(code, agent, text)))
 
     def tag_for(self, request: Request) -> str:
         """A To tag for a request without a session: the same for every copy (8.2.7)."""
@@ -161,14 +170,21 @@ class AgentCore:
         keys = keyring or session.keyring
         fields = [*headers, ("User-Agent", self.user_agent)]
         answered: list[str] = []
+        around: Hop | None = None
+        """The hop over TCP that it has gone by for its size."""
 
         def send(now: float) -> ClientTransaction:
+            nonlocal around
             hop = session.hop
             if branch is not None:
                 hop = self.way(session, branch, session.invite_hop, now)
             request = dialog.request(method, self.via(hop), headers=fields, body=body)
             if keys is not None:
                 add_credentials(request, keys, hop)
+            around = self._around(session, dialog, hop, len(request.to_bytes()), now)
+            if around is not None:
+                hop = around
+                request.headers.set("Via", str(self.via(hop)))
             sent = self.transactions.request(
                 request, hop, lambda outcome, now: heard(sent, outcome, now), now
             )
@@ -176,19 +192,39 @@ class AgentCore:
 
         def heard(sent: ClientTransaction, outcome: Response | Failure, now: float) -> None:
             wanted = method == "BYE" or not session.over
-            if not (
-                wanted
-                and keys is not None
-                and isinstance(outcome, Response)
-                and keys.learn(outcome, sent.hop, answered)
-            ):
+            if outcome is Failure.TRANSPORT and around is not None:
+                self.detours.close(around, now)
+                again = wanted
+            else:
+                again = (
+                    wanted
+                    and keys is not None
+                    and isinstance(outcome, Response)
+                    and keys.learn(outcome, sent.hop, answered)
+                )
+            if not again:
                 user(outcome, now)
                 return
-            again = send(now)
+            following = send(now)
             if session.calling is sent:
-                session.calling = again
+                session.calling = following
 
         return send(now)
+
+    def _around(
+        self, session: Session, dialog: Dialog, hop: Hop, size: int, now: float
+    ) -> Hop | None:
+        """The hop for a request of `size` bytes that is too large for `hop` (RFC 3261 18.1.1).
+
+        None: it takes `hop`. Nobody connects to a peer behind a NAT, nor to one that says UDP.
+        """
+        if size <= LARGEST or hop.transport.reliable or session.natted:
+            return None
+        uri = dialog.next_uri
+        if not isinstance(uri, SipUri) or (uri.param("transport") or "tcp").lower() != "tcp":
+            return None
+        detour = self.over_tcp(hop)
+        return None if detour is None else self.detours.around(hop, size, {hop: detour}, now)
 
     def back(self, request: Request, hop: Hop) -> Hop:
         """Where responses to a request that came over `hop` go."""
@@ -315,6 +351,10 @@ def reason_field(reason: str | None) -> Fields:
 
 
 def _let_in(_now: float) -> int | None:
+    return None
+
+
+def _nowhere(_hop: Hop) -> Hop | None:
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from mediaserver.errors import LocalError
 from mediaserver.sip.grammar import has_any, is_token
@@ -99,6 +99,7 @@ _SPELLING = {
 
 _UNSAFE = "\r\n\0"
 _LONGEST_NAME = 64
+_UNREAD: Final[Any] = object()
 
 
 @lru_cache(1024)
@@ -115,7 +116,8 @@ def _both_names(name: str) -> tuple[str, str]:
 
 def header_key(name: str) -> str:
     """The one key of a header name: long form, lower case."""
-    return _both_names(name)[0]
+    names = _names(name) if len(name) <= _LONGEST_NAME else _names.__wrapped__(name)
+    return names[0]
 
 
 def check_safe(text: str) -> str:
@@ -144,7 +146,7 @@ class Headers:
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._rows: list[tuple[str, str, str]] = []
-        self._typed: dict[str, object] = {}
+        self._typed: dict[str, Any] = {}
         for name, value in items:
             self.add(name, value)
 
@@ -224,9 +226,10 @@ class Headers:
 
     def typed(self, key: str, read: Callable[[], T]) -> T:
         """What `read` makes of the rows of `key` (see `header_key`), kept until they change."""
-        if key not in self._typed:
-            self._typed[key] = read()
-        return cast("T", self._typed[key])
+        found: T = self._typed.get(key, _UNREAD)
+        if found is _UNREAD:
+            found = self._typed[key] = read()
+        return found
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self.get(name) is not None

@@ -12,6 +12,7 @@ _NEEDS_DIALOG = frozenset(("BYE", "INFO", "NOTIFY", "UPDATE"))
 _EXTENSIONS = frozenset(("timer",))
 _WITH_OFFER = frozenset(("INVITE", "UPDATE"))
 _NO_ENCODING = ("", "identity")
+_NO_REGISTRAR = "nobody registers here: calls come from a trunk or PBX, or without registration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Refusal:
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     reason: str | None = None
+    warning: str | None = None
+    """The text of a Warning."""
 
 
 def screen(request: Request) -> Refusal | None:
@@ -39,6 +42,8 @@ def _screen_method(request: Request) -> Refusal | None:
         if request.method in _NEEDS_DIALOG and request.to.tag is None:
             return Refusal(481)
         return None
+    if request.method == "REGISTER":  # what a softphone begins with
+        return Refusal(405, (ALLOW,), warning=_NO_REGISTRAR)
     # 8.2.1: a method we have heard of; 21.5.2: one we have not.
     return Refusal(405 if request.method in KNOWN_METHODS else 501, (ALLOW,))
 

@@ -103,6 +103,8 @@ def has_stray_control(text: str) -> bool:
 
     RFC 3261 25.1 lets a quoted pair hold any octet but CR and LF (RFC 4475 3.1.1.2 does).
     """
+    if text.isprintable():
+        return False
     octets = text.encode("utf-8", "surrogateescape")
     if len(octets.translate(None, _CONTROLS)) == len(octets):
         return False

@@ -39,7 +39,7 @@ class Via:
         protocol = head.split("/", 2)
         if len(protocol) != 3:
             raise bad("Via")
-        name, version, tail = (part.strip(" \t") for part in protocol)
+        name, version, tail = [part.strip(" \t") for part in protocol]
         words = tail.split(None, 1)
         if name.upper() != "SIP" or version != "2.0" or len(words) != 2 or not is_token(words[0]):
             raise bad("Via")

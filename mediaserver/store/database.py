@@ -138,7 +138,11 @@ class Database:
 
 
 def _read_revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+    tables = inspect(connection).get_table_names()
+    if not tables and connection.dialect.name == "sqlite":
+        schema.make(connection)
+        return schema.REVISION
+    if schema.REVISIONS.name not in tables:
         return None
     # Changes nothing and needs the right to: SQLite begins a transaction on a read-only file, and
     # a server that only follows another one begins it too.

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mediaserver.errors import LocalError
+from mediaserver.recording.claim import sync_folder
 from mediaserver.recording.resource import Format, audio_path
 
 _SUFFIXES: Final = frozenset({".peaks", *(f".{format.value}" for format in Format)})
@@ -113,12 +114,3 @@ class Files:
                 f"the free space of {self._data_dir} is unknown: {error.strerror}"
             ) from error
         return Space(space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk keep which names there are in a folder; OSError if it cannot. Blocks."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

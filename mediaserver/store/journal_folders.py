@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaserver.errors import LocalError
+from mediaserver.recording.claim import sync_folder
 from mediaserver.recording.journal import (
     HEADER_SIZE,
     NOTES,
@@ -28,7 +29,6 @@ from mediaserver.recording.resource import Direction
 from mediaserver.recording.skew import sent_range
 from mediaserver.rtp.skew import read_leads
 
-from .files import sync_folder
 from .holes import punch
 from .note_holes import rewrite_notes
 from .tombstones import NEVER, Stretch

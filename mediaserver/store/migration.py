@@ -1,7 +1,8 @@
 """Bring a database's tables to the revision this program was written for.
 
 Alembic takes longer to import than a start may take, so nothing imports this module unless the
-database names another revision than `schema.REVISION`.
+database names another revision than `schema.REVISION`. A new SQLite database is made by
+`schema.make` instead.
 """
 
 from __future__ import annotations

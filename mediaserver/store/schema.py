@@ -14,11 +14,13 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Dialect,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -156,13 +158,9 @@ calls = Table(
 )
 # The list of a project, newest first, read straight off its index.
 Index("calls_of_project", calls.c.project_id, calls.c.created_at.desc(), calls.c.id.desc())
-# What a restart finds to be over, without reading what is known to be.
-Index(
-    "calls_not_ended",
-    calls.c.id,
-    sqlite_where=calls.c.ended_at.is_(None),
-    postgresql_where=calls.c.ended_at.is_(None),
-)
+# What a restart finds to be over, without reading what is known to be. In PostgreSQL, too, by its
+# migration; to say so here would load 2 MiB of SQLAlchemy that only PostgreSQL needs.
+Index("calls_not_ended", calls.c.id, sqlite_where=calls.c.ended_at.is_(None))
 
 outbox = Table(
     "outbox",
@@ -194,3 +192,21 @@ outbox = Table(
 )
 Index("outbox_by_next_attempt", outbox.c.next_attempt_at, outbox.c.id)
 Index("outbox_by_state", outbox.c.state, outbox.c.id)
+
+REVISIONS: Final = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Where the migrations note which of them was the last; as they make it themselves."""
+
+
+def make(connection: Connection) -> None:
+    """Make all tables in an empty SQLite database, as the migrations would, one after the other.
+
+    They take a quarter of a second, and 8 MiB that a server then keeps.
+    """
+    metadata.create_all(connection, checkfirst=False)
+    REVISIONS.create(connection, checkfirst=False)
+    connection.execute(REVISIONS.insert().values(version_num=REVISION))

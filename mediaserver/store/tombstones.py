@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import bindparam, case, delete, func, insert, select
+from sqlalchemy import bindparam, case, delete, func, insert, or_, select
 
 from mediaserver.recording.announcement import ready_stream
 from mediaserver.recording.resource import Recording
@@ -87,7 +87,8 @@ _FINAL: Final = sorted(FINAL)
 _DELETE: Final = Change(
     12,
     delete(_RECORDINGS).where(
-        _RECORDINGS.c.id == bindparam("b_id"), _RECORDINGS.c.state.in_(_FINAL)
+        _RECORDINGS.c.id == bindparam("b_id"),
+        or_(*(_RECORDINGS.c.state == state for state in _FINAL)),
     ),
     missing="there is no such recording to delete",
 )

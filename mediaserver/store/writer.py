@@ -21,9 +21,10 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy import ClauseElement, Connection, Engine
 
 from .faults import StoreConflict, StoreUnavailable, explain, is_unavailable
+from .statement import Statement
 from .threads import Threads
 
 MAX_GROUP: Final = 128
@@ -46,7 +47,7 @@ class Change:
 
     rank: int
     """Within a group all changes of a lower rank run first, whoever asked; unique."""
-    clause: Executable
+    clause: ClauseElement
     missing: str | None = None
     """What it means when a row to change is not there; None if that is allowed."""
 
@@ -115,6 +116,7 @@ class Writer:
         self._wake = asyncio.Event()
         self._closing = False
         self._connection: Connection | None = None
+        self._statements: dict[Change, Statement] = {}
         self._task = asyncio.create_task(self._run(), name="store writer")
 
     async def write(self, steps: Sequence[Step], *, announces: bool) -> None:
@@ -236,9 +238,14 @@ class Writer:
             values = [step.values for step in same]
             whole = counts or change.missing is None
             for batch in [values] if whole else [[value] for value in values]:
-                result = connection.execute(change.clause, batch)
+                result = self._statement(change).execute(connection, batch)
                 if change.missing is not None and result.rowcount != len(batch):
                     raise StoreConflict(change.missing)
+
+    def _statement(self, change: Change) -> Statement:
+        if (ready := self._statements.get(change)) is None:
+            ready = self._statements[change] = Statement(change.clause, self._engine.dialect)
+        return ready
 
     def _connect(self) -> Connection:
         if self._connection is None:

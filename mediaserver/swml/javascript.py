@@ -49,6 +49,10 @@ _REFUSED: Final = re.compile(
     r"=>|(?<![\w$.])(?:function|class|for|while|do|async|await|yield|import|eval|Function)(?![\w$])"
 )
 
+_PLACE: Final = re.compile(r" *at <input>:([0-9]{1,9}):([0-9]{1,9})")
+_LINES_BEFORE: Final = 3
+"""Lines before the expression in what is compiled: two of the function, one of ours."""
+
 
 class EngineFault(Exception):
     """An expression has no value; the message says why."""
@@ -83,7 +87,10 @@ class JavaScript:
         try:
             return self._engine.evaluate(expression, roots)
         except EngineFault as fault:
-            raise _failed(expression, path, str(fault)) from None
+            why = str(fault)
+            if why.startswith("SyntaxError"):
+                why = _syntax_error(expression) or why
+            raise _failed(expression, path, why) from None
 
 
 class _Here:
@@ -130,10 +137,40 @@ def check_syntax(expression: str, path: str) -> None:
 def _syntax_error(expression: str) -> str | None:
     context = _context()
     try:
-        context.set("__text", f"with(Object){{return ({expression}\n)}}")
+        # The expression has lines of its own, so that columns are those of whoever wrote it.
+        context.set("__text", f"with(Object){{return (\n{expression}\n)}}")
         context.eval("new Function(__text); 0")
     except quickjs.JSException as error:
-        return str(error).partition("\n")[0]
+        return _placed(expression, str(error))
+    return None
+
+
+def _placed(expression: str, told: str) -> str:
+    """Return what the engine told of an expression in parentheses, as if there were none."""
+    what, _, stack = told.partition("\n")
+    found = _PLACE.match(stack)
+    if found is None:  # as where the stack was full
+        return what
+    lines = expression.split("\n")
+    line, octets = max(1, int(found[1]) - _LINES_BEFORE), int(found[2]) - 1
+    if line <= len(lines):
+        before = lines[line - 1].encode("utf-8", "replace")[:octets].decode("utf-8", "ignore")
+        return f"{what} at line {line}, column {len(before) + 1}"
+    stray = _stray(expression)
+    if stray is None:
+        return "SyntaxError: it ends where more is expected"
+    before = expression[:stray]
+    line, column = before.count("\n") + 1, stray - before.rfind("\n")
+    return f"SyntaxError: there is no ( for this ) at line {line}, column {column}"
+
+
+def _stray(expression: str) -> int | None:
+    """Return where the first parenthesis is closed that was not opened: ours would have been."""
+    depth = 0
+    for found in re.finditer(r"[()]", _TEXTS.sub(lambda text: "_" * len(text[0]), expression)):
+        depth += 1 if found[0] == "(" else -1
+        if depth < 0:
+            return found.start()
     return None
 
 

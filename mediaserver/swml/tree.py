@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import yaml
 
+from ..yaml_words import in_plain_words
 from .errors import Code, ScriptError, item, member
 from .limits import MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_NODES, MAX_NUMBER
 
@@ -30,6 +31,9 @@ _WORDS: Final[dict[str, Any]] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _TAG: Final = "tag:yaml.org,2002:"
+_NO_ANCHOR: Final = (
+    "this alias has no anchor before it; a text that begins with * must be in quotes"
+)
 _JSON_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?+|[\[\]{},]', re.DOTALL)
 """A text, or what begins or ends a value; possessive, so that the scan is linear."""
 
@@ -189,7 +193,10 @@ def _read_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = ascii(error.problem or "")[1:-1][:200]
+        problem = error.problem or ""
+        if mark is not None:
+            problem = in_plain_words(problem, text, mark.line, mark.column)
+        problem = ascii(problem)[1:-1][:200]
         raise _unreadable(f"this is not YAML: {problem}{place}") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # The last two are how PyYAML's own scanner takes characters beyond Unicode.
@@ -218,7 +225,7 @@ class _YamlReader:
     def _node(self, event: Any, path: str, depth: int) -> Any:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:  # an anchor counts once its node is complete
-                raise ScriptError(Code.PARSE_ERROR, path, "this alias has no anchor before it")
+                raise ScriptError(Code.PARSE_ERROR, path, _NO_ANCHOR)
             value = self._anchors[event.anchor]
             self._bounds.walk(value, path, depth)
             return value
@@ -242,7 +249,9 @@ class _YamlReader:
             if isinstance(event, yaml.ScalarEvent | yaml.AliasEvent):
                 key = self._node(event, path, depth + 1)
             if not isinstance(key, str):
-                raise ScriptError(Code.ELEMENT_WRONG_TYPE, path, "every key must be a text")
+                odd = "" if key is None else f", and {json.dumps(str(key))} is one in quotes"
+                message = f"every key must be a text{odd}"
+                raise ScriptError(Code.ELEMENT_WRONG_TYPE, path, message)
             inner = member(path, key)
             if key in found:
                 raise _repeated(inner)

@@ -27,6 +27,8 @@ PERMISSIONS: Final = frozenset({LIST, GET, DELETE, RENDER, CONTROL, READ})
 MAX_CREDENTIALS: Final = 4096
 """Characters of an Authorization header that are looked at; our keys are far shorter."""
 
+_NEEDED: Final = "a valid API key is needed: Authorization: Bearer KEY, or Basic PROJECT_ID:KEY"
+
 CHALLENGES: Final = (
     ("WWW-Authenticate", 'Bearer realm="mediaserver"'),
     ("WWW-Authenticate", 'Basic realm="mediaserver", charset="UTF-8"'),
@@ -75,7 +77,7 @@ class ApiKeys:
         presented = credentials(given[0]) if len(given) == 1 else None
         key = None if presented is None else self.find(presented)
         if key is None:
-            raise ApiError(401, "a valid API key is needed", CHALLENGES)
+            raise ApiError(401, _NEEDED, CHALLENGES)
         return key
 
     def require(self, request: web.Request, permission: str) -> None:

@@ -16,6 +16,8 @@ PATIENCE: Final = 15.0
 MAX_DEPTH: Final = 36
 """Objects and lists in one another; a command has four around the document it may have in it."""
 
+_TOO_DEEP: Final = f"the body has more than {MAX_DEPTH} objects and lists in one another"
+
 
 async def read_object(request: web.Request) -> dict[str, Any]:
     """Return the JSON object that a request carries; raises `ApiError` 400, 408, 413, 415.
@@ -41,11 +43,28 @@ def parse_object(octets: bytes) -> dict[str, Any]:
         value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
         # An escape can make half a character, which is none in the database or in an answer.
         json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        raise ApiError(400, "the body is not valid JSON") from None
-    if not isinstance(value, dict) or _depth(value) > MAX_DEPTH:
-        raise ApiError(400, "the body must be a JSON object, no deeper than a command is")
+    except json.JSONDecodeError as error:
+        what = (
+            f"{error.msg} at line {error.lineno}, column {error.colno}" if text else "it is empty"
+        )
+        raise ApiError(400, f"the body is not JSON: {what}") from None
+    except UnicodeError:
+        raise ApiError(400, "the body is not UTF-8 text") from None
+    except RecursionError:
+        raise ApiError(400, _TOO_DEEP) from None
+    except _Doubtful as error:
+        raise ApiError(400, f"the body is not JSON: {error}") from None
+    except ValueError:  # how Python takes a number of thousands of digits
+        raise ApiError(400, "the body has a number that is too long") from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "the body must be a JSON object, as {...}")
+    if _depth(value) > MAX_DEPTH:
+        raise ApiError(400, _TOO_DEEP)
     return value
+
+
+class _Doubtful(ValueError):
+    """What Python's reader takes and others may take otherwise."""
 
 
 async def _invite(request: web.Request) -> None:
@@ -74,9 +93,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object; a name that is there twice would mean one thing here, another there."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name is given twice")
+        raise _Doubtful("an object has a name twice")
     return found
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON's")
+    raise _Doubtful(f"{name} is no number")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -165,31 +165,22 @@ class Delivery:
             await asyncio.gather(*attempts, return_exceptions=True)
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             self._outbox.changed.clear()
-            looked = loop.time()
-            nap = NAP
-            try:
+            now: int | None = None
+            with _logged():
                 await self._times.follow()
                 now = self._times.now()
                 await self._begin_due(now)
-                next_due = await self._outbox.next_due(after=now)
-                if next_due is not None:
-                    nap = min(max((next_due - self._times.now()) / 1e6, 0.0), NAP)
-            except LocalError as error:
-                log.warning("callbacks wait for the database", why=str(error))
-            except Exception:
-                log.exception("callback delivery stumbled")
-            try:
-                async with asyncio.timeout(nap):
-                    await self._outbox.changed.wait()
-            except TimeoutError:
-                continue
-            if (early := looked + PACE - loop.time()) > 0:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(early):
-                        await self._stopping.wait()
+            await _wait(self._stopping, PACE)
+            nap = NAP
+            # Under load something has changed by now: no need to ask when to look again.
+            if now is not None and not self._outbox.changed.is_set():
+                with _logged():
+                    next_due = await self._outbox.next_due(after=now)
+                    if next_due is not None:
+                        nap = min(max((next_due - self._times.now()) / 1e6, 0.0), NAP)
+            await _wait(self._outbox.changed, nap)
 
     async def _begin_due(self, now: int) -> None:
         """Start an attempt at whatever is due and may be tried now."""
@@ -351,3 +342,20 @@ class Delivery:
             attempt=queued.attempts + 1,
             **more,
         )
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    """Go on after whatever fails; the next look may fare better."""
+    try:
+        yield
+    except LocalError as error:
+        log.warning("callbacks wait for the database", why=str(error))
+    except Exception:
+        log.exception("callback delivery stumbled")
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

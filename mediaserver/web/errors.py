@@ -51,6 +51,13 @@ CANONICAL: Final[Mapping[int, str]] = MappingProxyType(
 _KEPT_HEADERS: Final = ("Allow", "Retry-After", "WWW-Authenticate", "Content-Range")
 
 
+SENTENCE_HEADER: Final = "X-Mediaserver-Error"
+"""Says what was wrong where the contract's body has no room for it (contract A4)."""
+
+MAX_SENTENCE: Final = 256
+"""Characters of it."""
+
+
 class ApiError(PeerError):
     """A request that is answered with an error, and the headers that go with it.
 
@@ -104,7 +111,15 @@ def error_response(error: ApiError, shape: Shape = google_error) -> web.Response
         # Added, not set: a 401 has one WWW-Authenticate for each scheme.
         response.headers.add(name, value)
     response.headers["Cache-Control"] = "no-store"
+    if shape is not google_error and error.status != 422:
+        response.headers[SENTENCE_HEADER] = _header_text(error.reason)
     return response
+
+
+def _header_text(sentence: str) -> str:
+    """Return a sentence as it may stand in a header field: one line of ASCII, not too long."""
+    escaped = sentence.encode("ascii", "backslashreplace").decode()
+    return "".join(char if char.isprintable() else " " for char in escaped)[:MAX_SENTENCE]
 
 
 @web.middleware

@@ -12,20 +12,22 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from aiohttp import web
 
 from mediaserver.calls.growing import SoFar
-from mediaserver.recording.encoding import Resampling
 from mediaserver.recording.rendering import RenderJob
 from mediaserver.recording.resource import Format, Recording
 from mediaserver.recording.track import Track, open_track
 from mediaserver.recording.wav import WIDTH, wav_header
 
 from .errors import ApiError
-from .streaming import send_pieces
+from .pieces import send_pieces
 from .views import mime_type
+
+if TYPE_CHECKING:
+    from mediaserver.recording.encoding import Resampling
 
 CHUNK_SECONDS: Final = 10
 """Audio read and sent at a time: 160 kB of a telephone call in mono."""
@@ -97,7 +99,9 @@ class GrowingAudio:
 
     async def _send_so_far(self, request: web.Request, so_far: SoFar) -> web.StreamResponse:
         async with opened(so_far) as track:
-            resampling = Resampling(track.rate, so_far.sample_rate, track.channels, track.length)
+            resampling = await asyncio.to_thread(
+                _resampling, track.rate, so_far.sample_rate, track.channels, track.length
+            )
             length = resampling.length
             header = wav_header(so_far.sample_rate, track.channels, length)
             response = _response(so_far.job)
@@ -110,7 +114,9 @@ class GrowingAudio:
         job = so_far.job
         channels = 2 if job.stereo else 1
         header = wav_header(so_far.sample_rate, channels, None)
-        resampling = Resampling(job.rate, so_far.sample_rate, channels, None)
+        resampling = await asyncio.to_thread(
+            _resampling, job.rate, so_far.sample_rate, channels, None
+        )
         pieces = _follow(request, growing, so_far, resampling)
         return await send_pieces(request, _response(job), header, pieces, self._stall)
 
@@ -159,6 +165,13 @@ async def _pieces(
     step = CHUNK_SECONDS * track.rate
     for at in range(begin, end, step):
         yield await asyncio.to_thread(_read, track, at, min(at + step, end), resampling)
+
+
+def _resampling(rate: int, to: int, channels: int, samples: int | None) -> Resampling:
+    # Loads FFmpeg, which a server nobody asks for this does without, and takes a while.
+    from mediaserver.recording.encoding import Resampling
+
+    return Resampling(rate, to, channels, samples)
 
 
 def _read(track: Track, begin: int, end: int, resampling: Resampling) -> bytes:

@@ -192,6 +192,8 @@ def redirected(target: Target, response: aiohttp.ClientResponse) -> Target:
 
 async def _ignore_body(response: aiohttp.ClientResponse) -> None:
     """Read a short body to its end. A long, slow or broken one costs the connection, no more."""
+    if response.content.at_eof():  # there is none, as in most answers
+        return
     seen = 0
     try:
         async with asyncio.timeout(IGNORED_SECONDS):

@@ -25,8 +25,8 @@ from mediaserver.recording.track import Track
 from .downloads import STALL, AudioFiles, open_file
 from .errors import ApiError
 from .growing import GrowingReader, find_growing, opened
+from .pieces import send_pieces
 from .recordings import RecordingReader, find_recording, read_query, shown
-from .streaming import send_pieces
 
 LONGEST: Final = 4 * 3600
 """Seconds of a growing recording whose peaks are made: by default it ends after so many."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -68,15 +69,23 @@ def routes(deps: Deps) -> list[Route]:
     """Return all routes, with the one that describes them."""
     found = list(_routes(deps))
     document = b""
+    making = asyncio.Lock()
 
     async def describe(_request: web.Request) -> web.Response:
+        nonlocal document
+        async with making:
+            # Takes as long as many ticks of the media, and few ever ask.
+            document = document or await asyncio.to_thread(_described, found, deps.public_url)
         return web.Response(
             body=document, content_type="application/json", headers={"Cache-Control": "no-cache"}
         )
 
     found.append(Route("/openapi.json", describe, operations.OPENAPI, open_to_all))
-    document = json.dumps(openapi_document(found, deps.public_url)).encode()
     return found
+
+
+def _described(found: list[Route], public_url: str) -> bytes:
+    return json.dumps(openapi_document(found, public_url)).encode()
 
 
 def _routes(deps: Deps) -> Iterator[Route]:

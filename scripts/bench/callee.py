@@ -1,24 +1,18 @@
 """Whom the server connects calls on to: thousands of SIP callees on one socket, who answer at once.
 
-A callee's user is the number of the stream that calls it; its own stream is the next one. As with
-the callers, `work` does one small piece at a time.
+A callee's user is the number of the stream that calls it; its own stream is the next one.
 """
 
 from __future__ import annotations
 
-import contextlib
-import heapq
 import re
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from . import messages
-from .caller import PATIENCE, T1, T2
 from .messages import Message
-from .options import HOST
-from .sockets import bound
+from .speaker import PATIENCE, Speaker
 from .streams import port_of
 
 _USER: Final = re.compile(r"sips?:(\d+)@")
@@ -40,7 +34,7 @@ class Party:
     over: bool = False
 
 
-class Callee:
+class Callee(Speaker):
     """All callees of a run.
 
     `rung` is told of a stream and where its audio will go, `joined` the same when it may speak.
@@ -58,6 +52,7 @@ class Callee:
         joined: Callable[[int, tuple[str, int]], None],
         ended: Callable[[int], None],
     ) -> None:
+        super().__init__(own_port, server_port)
         self.parties: dict[int, Party] = {}
         """By stream."""
         self.joined = 0
@@ -68,35 +63,13 @@ class Callee:
         self._rung = rung
         self._joined = joined
         self._ended = ended
-        self._server = (HOST, server_port)
         self._own_port = own_port
         self._first_audio_port = first_audio_port
         self._rtcp_port = rtcp_port
-        self._timers: list[tuple[float, int, float]] = []
-        self._socket = bound(own_port)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-
-    def work(self, now: float) -> bool:
-        """Do one thing: a timer that is due or a message that came; False when there is none."""
-        if self._timers and self._timers[0][0] <= now:
-            _, stream, interval = heapq.heappop(self._timers)
-            self._run_out(stream, interval, now)
-            return True
-        try:
-            datagram = self._socket.recv(65536)
-        except OSError:
-            return False
-        message = messages.read(datagram)
-        if message is not None and not message.status:
-            self._take(message, now)
-        return True
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()
 
     def _take(self, message: Message, now: float) -> None:
+        if message.status:
+            return
         user = _USER.search(message.fields.get("to", ""))
         stream = int(user[1]) ^ 1 if user else -1
         if not 0 <= stream < self._streams:
@@ -106,7 +79,7 @@ class Callee:
             self._ring(stream, party, message, now)
             return
         if message.method != "ACK":
-            self._send(messages.ok(message))
+            self._say(messages.ok(message))
         if party is None or party.call_id != message.fields["call-id"] or party.over:
             return
         if message.method == "BYE":
@@ -132,27 +105,22 @@ class Callee:
             answer = messages.accept(message, tag=f"{stream}", port=self._own_port, sdp=sdp)
             target = messages.audio_target(message.body)
             party = self.parties[stream] = Party(call_id, answer, target, now)
-            heapq.heappush(self._timers, (now + T1, stream, T1))
+            self._expect(stream, "200", now)
             if target is not None:
                 self._rung(stream, target)
         elif party.call_id != call_id:
             party.failure = "the server called a second time"
             return
-        self._send(party.answer)
+        self._say(party.answer)
 
-    def _run_out(self, stream: int, interval: float, now: float) -> None:
+    def _say_again(self, stream: int, what: str, now: float) -> bool:
         party = self.parties[stream]
         if party.joined_at is not None or party.over:
-            return
+            return False
         if now - party.answered_at >= PATIENCE:
-            party.failure = f"the 200 was not acknowledged within {PATIENCE:.0f} s"
+            party.failure = f"the {what} was not acknowledged within {PATIENCE:.0f} s"
             party.over = True
             self.over += 1
-            return
-        self._send(party.answer)
-        interval = min(2 * interval, T2)
-        heapq.heappush(self._timers, (now + interval, stream, interval))
-
-    def _send(self, datagram: bytes) -> None:
-        with contextlib.suppress(OSError):  # a full buffer: the retransmission comes
-            self._socket.sendto(datagram, self._server)
+            return False
+        self._say(party.answer)
+        return True

@@ -1,30 +1,18 @@
-"""Thousands of SIP callers on one socket: INVITE, ACK, BYE, with retransmission over UDP.
-
-No I/O waits here: `work` does one small piece at a time, so that the media beside it stays on
-time.
-"""
+"""Thousands of SIP callers on one socket: INVITE, ACK, BYE, with retransmission over UDP."""
 
 from __future__ import annotations
 
-import contextlib
-import heapq
 import re
 import secrets
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from . import messages
 from .messages import Dialog, Message
-from .options import HOST
 from .sockets import bound
+from .speaker import PATIENCE, Speaker
 from .streams import port_of, sockets_of
-
-T1: Final = 0.5
-T2: Final = 4.0
-PATIENCE: Final = 32.0
-"""Seconds until a request counts as unanswered (64 * T1)."""
 
 _TAG: Final = re.compile(r";\s*tag=([^;\s]+)", re.IGNORECASE)
 _URI: Final = re.compile(r"<([^<>]+)>")
@@ -50,7 +38,7 @@ class Call:
     over: bool = False
 
 
-class Caller:
+class Caller(Speaker):
     """All calls of a run. `answered` is told of a call's stream and where its audio goes."""
 
     def __init__(
@@ -63,6 +51,7 @@ class Caller:
         answered: Callable[[int, tuple[str, int]], None],
         ended: Callable[[int], None],
     ) -> None:
+        super().__init__(own_port, server_port)
         run = secrets.token_hex(4)
         self.calls = [
             Call(Dialog(stream, run, server_port, own_port), port_of(stream, first_audio_port))
@@ -76,21 +65,16 @@ class Caller:
         """INVITEs that were sent again."""
         self._answered = answered
         self._ended = ended
-        self._server = (HOST, server_port)
         self.rtcp_port = first_audio_port + sockets_of(calls)
         """Where the server's RTCP goes; nobody reads it, and the kernel drops what is too much."""
-        self._timers: list[tuple[float, int, str, float]] = []
-        self._socket = bound(own_port)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         self._reports = bound(self.rtcp_port)
 
     def invite(self, stream: int, now: float) -> None:
         """Place a call."""
         call = self.calls[stream]
         call.invited_at = now
-        self._send(call.dialog.invite(call.audio_port, self.rtcp_port))
-        self._set_timer(now + T1, stream, "INVITE", T1)
+        self._say(call.dialog.invite(call.audio_port, self.rtcp_port))
+        self._expect(stream, "INVITE", now)
 
     def hang_up(self, stream: int, now: float) -> None:
         """End a call; one that is not up yet is ended when it is answered."""
@@ -101,27 +85,12 @@ class Caller:
             call.failure = "the call was not answered before it was to end"
             return
         call.hung_up, call.bye_at = True, now
-        self._send(call.dialog.bye())
-        self._set_timer(now + T1, stream, "BYE", T1)
-
-    def work(self, now: float) -> bool:
-        """Do one thing: a timer that is due or a message that came; False when there is none."""
-        if self._timers and self._timers[0][0] <= now:
-            _, stream, method, interval = heapq.heappop(self._timers)
-            self._run_out(stream, method, interval, now)
-            return True
-        try:
-            datagram = self._socket.recv(65536)
-        except OSError:
-            return False
-        message = messages.read(datagram)
-        if message is not None:
-            self._take(message, now)
-        return True
+        self._say(call.dialog.bye())
+        self._expect(stream, "BYE", now)
 
     def close(self) -> None:
         """Close the sockets."""
-        self._socket.close()
+        super().close()
         self._reports.close()
 
     def _take(self, message: Message, now: float) -> None:
@@ -134,7 +103,7 @@ class Caller:
             return
         if not message.status:
             if message.method != "ACK":
-                self._send(messages.ok(message))
+                self._say(messages.ok(message))
             if message.method == "BYE" and not call.over:
                 self._finish(stream, None if call.hung_up else "the server hung up")
         elif message.method == "INVITE":
@@ -152,12 +121,12 @@ class Caller:
         call.status = message.status
         if message.status >= 300:
             call.retry_after = message.fields.get("retry-after")
-            self._send(call.dialog.ack(refused=True))
+            self._say(call.dialog.ack(refused=True))
             self._finish(stream, f"INVITE was answered {message.status}")
             return
         contact = _URI.search(message.fields.get("contact", ""))
         call.dialog.target = contact[1] if contact else message.fields.get("contact", "")
-        self._send(call.dialog.ack())
+        self._say(call.dialog.ack())
         if call.answer_seconds is None and not call.over:
             call.answer_seconds = now - call.invited_at
             self.settled += 1
@@ -170,20 +139,19 @@ class Caller:
             else:
                 self._answered(stream, target)
 
-    def _run_out(self, stream: int, method: str, interval: float, now: float) -> None:
+    def _say_again(self, stream: int, what: str, now: float) -> bool:
         call = self.calls[stream]
-        if call.over or (method == "INVITE" and call.answer_seconds is not None):
-            return
-        if now - (call.bye_at if method == "BYE" else call.invited_at) >= PATIENCE:
-            self._finish(stream, f"{method} was not answered within {PATIENCE:.0f} s")
-            return
-        if method == "BYE":
-            self._send(call.dialog.bye())
+        if call.over or (what == "INVITE" and call.answer_seconds is not None):
+            return False
+        if now - (call.bye_at if what == "BYE" else call.invited_at) >= PATIENCE:
+            self._finish(stream, f"{what} was not answered within {PATIENCE:.0f} s")
+            return False
+        if what == "BYE":
+            self._say(call.dialog.bye())
         elif not call.provisional:
             self.retransmitted += 1
-            self._send(call.dialog.invite(call.audio_port, self.rtcp_port))
-        interval = min(2 * interval, T2)
-        self._set_timer(now + interval, stream, method, interval)
+            self._say(call.dialog.invite(call.audio_port, self.rtcp_port))
+        return True
 
     def _finish(self, stream: int, failure: str | None) -> None:
         call = self.calls[stream]
@@ -194,10 +162,3 @@ class Caller:
         self.settled += call.answer_seconds is None
         call.failure = call.failure or failure
         self._ended(stream)
-
-    def _set_timer(self, at: float, stream: int, method: str, interval: float) -> None:
-        heapq.heappush(self._timers, (at, stream, method, interval))
-
-    def _send(self, datagram: bytes) -> None:
-        with contextlib.suppress(OSError):  # a full buffer: the retransmission comes
-            self._socket.sendto(datagram, self._server)

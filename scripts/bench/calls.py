@@ -13,9 +13,10 @@ from enum import IntEnum
 from typing import Final
 
 from .callee import Callee
-from .caller import PATIENCE, Call, Caller
+from .caller import Call, Caller
 from .echo import Ears
 from .load import Load
+from .speaker import PATIENCE
 from .streams import Streams
 
 LINGER: Final = 0.3

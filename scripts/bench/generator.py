@@ -18,7 +18,6 @@ from typing import Final
 
 import numpy as np
 
-from .caller import PATIENCE
 from .calls import Calls
 from .crossing import Crossing
 from .echo import Comparison, Ears, heard
@@ -36,6 +35,7 @@ from .load import (
 )
 from .options import HOST
 from .process import Channel
+from .speaker import PATIENCE
 from .speech import FRAME, load_voice
 from .streams import GROUPS, SLOT, Streams
 

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .options import Options
+
 SETTLE = 1.0
 """Seconds between the last call's set-up and the steady state."""
 
@@ -44,6 +46,19 @@ class Load:
     hold: bool = False
     """SIP: whether it goes on after the steady state, doing each `Churn` it is sent, until it is
     told to `Finish`."""
+
+    @classmethod
+    def by_sip(cls, calls: int, options: Options) -> Load:
+        """Return so many calls that are placed at the start, and a stream for each."""
+        return cls(
+            streams=calls,
+            standing=calls,
+            stream_first=options.stream_first,
+            seconds=options.seconds,
+            sip_port=options.sip_port,
+            caller_port=options.caller_port,
+            setup_rate=options.setup_rate,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,15 @@ def test_pieces_give_what_the_whole_gives(
     assert whole.size == (4800 * factor if way is Upsampler else 4800 // factor)
 
 
+@pytest.mark.parametrize("factor", FACTORS)
+@pytest.mark.parametrize("way", [Upsampler, Downsampler])
+def test_a_single_sample_is_a_piece(factor: int, way: type[Upsampler] | type[Downsampler]) -> None:
+    samples = np.random.default_rng(3).integers(-9000, 9000, 120).astype(np.int16)
+    cut = way(factor)
+    pieces = [cut.feed(piece) for piece in np.split(samples, 120)]
+    assert np.array_equal(np.concatenate(pieces), way(factor).feed(samples))
+
+
 @pytest.mark.parametrize("factor", FACTORS[1:])
 def test_a_voice_keeps_its_shape_there_and_back(factor: int) -> None:
     samples = tone(440, 8000) // 2 + tone(2700, 8000) // 2

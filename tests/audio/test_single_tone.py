@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from farend.waveform import read_wav
-from mediaserver.audio.beeps import Beeps, is_beep
 from mediaserver.audio.g711 import decode_ulaw, encode_ulaw
+from mediaserver.audio.machine_beeps import Beeps, is_beep
 from mediaserver.audio.single_tone import FaxTone, Tone, ToneTracker, fax_tone
 from mediaserver.audio.tones import CADENCES, DTMF_HZ, dtmf, ring, silence, sine
 

@@ -17,14 +17,6 @@ OWN = FIRST - 1
 
 
 @pytest.fixture
-def server() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.settimeout(5)
-        yield sock
-
-
-@pytest.fixture
 def joined() -> list[tuple[int, tuple[str, int]]]:
     return []
 

@@ -14,14 +14,6 @@ FIRST = 27_300
 
 
 @pytest.fixture
-def server() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.settimeout(5)
-        yield sock
-
-
-@pytest.fixture
 def caller(server: socket.socket) -> Iterator[Caller]:
     made = Caller(
         calls=2,

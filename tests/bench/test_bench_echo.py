@@ -25,13 +25,6 @@ def streams() -> Iterator[Streams]:
     made.close()
 
 
-@pytest.fixture
-def server() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        yield sock
-
-
 def packet(number: int, payload: bytes = bytes(FRAME)) -> bytes:
     stamp = (0xFFFFFF00 + FRAME * number) & 0xFFFFFFFF
     return struct.pack("!BBHII", 0x80, 0, (65530 + number) & 0xFFFF, stamp, 1) + payload

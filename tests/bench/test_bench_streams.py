@@ -25,27 +25,19 @@ def streams() -> Iterator[Streams]:
     made.close()
 
 
-@pytest.fixture
-def far_end() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.settimeout(5)
-        yield sock
-
-
 def take(sock: socket.socket) -> tuple[int, int, int, bytes, int]:
     data, address = sock.recvfrom(2048)
     _, sequence, stamp, ssrc = struct.unpack("!HHII", data[:12])
     return sequence, stamp, ssrc, data[12:], address[1]
 
 
-def test_packets_of_a_stream_follow_each_other(streams: Streams, far_end: socket.socket) -> None:
+def test_packets_of_a_stream_follow_each_other(streams: Streams, server: socket.socket) -> None:
     one = 5
-    streams.begin(one, far_end.getsockname())
+    streams.begin(one, server.getsockname())
     for _ in range(3):
         streams.send(one)
     streams.end(one)
-    packets = [take(far_end) for _ in range(3)]
+    packets = [take(server) for _ in range(3)]
     assert {port for *_, port in packets} == {port_of(one, FIRST)}
     assert len({ssrc for _, _, ssrc, *_ in packets}) == 1
     for (sequence, stamp, *_), (later, later_stamp, *_) in pairwise(packets):
@@ -79,20 +71,20 @@ def test_streams_of_one_socket_go_where_each_was_told(streams: Streams) -> None:
             end.close()
 
 
-def test_a_stream_that_ended_is_silent(streams: Streams, far_end: socket.socket) -> None:
-    streams.begin(9, far_end.getsockname())
+def test_a_stream_that_ended_is_silent(streams: Streams, server: socket.socket) -> None:
+    streams.begin(9, server.getsockname())
     streams.send(9)
     streams.end(9)
     streams.send(9)
-    take(far_end)
-    far_end.setblocking(False)
+    take(server)
+    server.setblocking(False)
     with pytest.raises(BlockingIOError):
-        take(far_end)
+        take(server)
 
 
-def test_it_is_known_when_each_packet_went(streams: Streams, far_end: socket.socket) -> None:
+def test_it_is_known_when_each_packet_went(streams: Streams, server: socket.socket) -> None:
     streams.send(11)
-    streams.begin(11, far_end.getsockname())
+    streams.begin(11, server.getsockname())
     streams.send(11)
     streams.send(11)
     sent = streams.sent_at(11)

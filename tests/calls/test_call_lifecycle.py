@@ -23,11 +23,11 @@ from mediaserver.calls.documents import Documents
 from mediaserver.calls.inbound import ACK_WAIT
 from mediaserver.calls.ledger import Ledger
 from mediaserver.calls.ports import MediaLeg, Mix
-from mediaserver.calls.recording import Studio as RecordingStudio
 from mediaserver.calls.recovery import recover
 from mediaserver.calls.registry import Registry, Route
-from mediaserver.calls.scripts import ScriptThread
+from mediaserver.calls.script_thread import ScriptThread
 from mediaserver.calls.services import Identity, Services
+from mediaserver.calls.studio import Studio as RecordingStudio
 from mediaserver.errors import ConflictError, LocalError
 from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.resource import Direction, Format, Recording, Source, Span
@@ -58,6 +58,9 @@ class SafeLeg(TapeLeg):
     def connect(self, session: AudioSession, signalling_host: str) -> None:
         assert not self.closed, "a closed leg is connected"
         self.connected += 1
+
+    def loading(self) -> None:
+        assert not self.closed, "a closed leg is asked what it waits for"
 
     def now(self) -> int:
         assert not self.closed, "a closed leg is asked for its clock"
@@ -176,10 +179,10 @@ class House:
         session: Session,
         status: int,
         *,
-        reason: str | None = None,
         retry_after: int | None = None,
+        warning: tuple[int, str] | None = None,
     ) -> None:
-        self.agent.reject(session, status, self.clock.now)
+        self.agent.reject(session, status, self.clock.now, warning=warning)
         self.hear()
 
     def hang_up(self, session: Session) -> None:

@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from farend.tape import Desk, StillClock, TapeLeg
-from mediaserver.calls.capture import Capture
 from mediaserver.calls.commands import CommandRefused, Commands, NotThere
 from mediaserver.calls.commands.bridging import DisconnectCall
 from mediaserver.calls.commands.dialling import DialCall
@@ -29,7 +28,7 @@ from mediaserver.calls.dialing import Trunk
 from mediaserver.calls.document_source import DocumentSource
 from mediaserver.calls.exchange import DialOrder
 from mediaserver.calls.inbound import InboundCall
-from mediaserver.calls.recording import RecordingOrder, RecordingPolicy
+from mediaserver.calls.recording_order import RecordingOrder, RecordingPolicy
 from mediaserver.calls.recordings import MAX_RECORDINGS
 from mediaserver.calls.referring import ReferOrder
 from mediaserver.calls.registry import Registry
@@ -41,6 +40,8 @@ from mediaserver.recording.announcement import Envelope
 from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.resource import Direction, Format, PauseBehavior, Recording, Source
 from mediaserver.recording.states import State, StopReason
+from mediaserver.sdp.codec import PCMA, PCMU
+from mediaserver.sdp.crypto import Encryption
 from mediaserver.sip.digest import Credentials
 from mediaserver.sip.events import ReferAnswered, ReferProgressed
 from mediaserver.sip.message import Request, parse_message
@@ -95,6 +96,7 @@ class Scene:
             identity=Identity(project_id="p", space_id="s", node_id="n"),
             max_recording=LONGEST,
             outbox=None,
+            journals=Desk(),
             conferences=Conferences(),
             studio=SimpleNamespace(
                 ledger=self.book,
@@ -105,7 +107,7 @@ class Scene:
             ),
             signalling=SimpleNamespace(
                 hang_up=lambda session: self.said.append(("BYE", 0)),
-                reject=lambda session, status: self.said.append(("reject", status)),
+                reject=lambda session, status, warning=None: self.said.append(("reject", status)),
             ),
         )
         request = parse_message(INVITE)
@@ -118,8 +120,7 @@ class Scene:
             Source_(DocumentSource(url="x.json")),
             POLICY,
         )
-        self.call.media = self.leg
-        self.call.capture = Capture(self.leg, Desk(), clock)
+        self.call.leg.open(self.leg)
         self.call.answered = True
         self.calls = {self.call.id: self.call}
         self.commands = Commands(cast(Registry, SimpleNamespace(find=self.calls.get)), services)
@@ -416,7 +417,9 @@ async def test_a_number_is_called_through_its_trunk_with_the_credentials_given()
     board = Switchboard()
     own = Credentials("trunk", "secret")
     trunk = Trunk(uri=SipUri.parse("sip:carrier.example.com:5070"), credentials=own)
-    services: Any = SimpleNamespace(trunk_for=lambda number: trunk)
+    services: Any = SimpleNamespace(
+        trunk_for=lambda number: trunk, codecs=(PCMU, PCMA), encryption=Encryption.REQUIRED
+    )
     commands = Commands(cast(Any, board), services)
     placed: Any = await commands.dial(dialled(to="+49 40 1"))
     assert placed == "placed"
@@ -427,10 +430,13 @@ async def test_a_number_is_called_through_its_trunk_with_the_credentials_given()
     assert str(first.from_) == "sip:+4930@carrier.example.com"
     assert (first.api, first.to, first.credentials) == (True, "+49 40 1", own)
     assert (second.credentials, second.codecs) == (given, ("PCMA",))
+    assert second.encryption is Encryption.REQUIRED
 
 
 async def test_what_cannot_be_called_or_spoken_is_refused_by_the_name_of_its_parameter() -> None:
-    services: Any = SimpleNamespace(trunk_for=lambda number: None)
+    services: Any = SimpleNamespace(
+        trunk_for=lambda number: None, codecs=(PCMU, PCMA), encryption=Encryption.OFF
+    )
     commands = Commands(cast(Any, Switchboard()), services)
     attribute, why = await refused(commands.dial(dialled(to="+4940")))
     assert (attribute, "trunk" in why) == ("to", True)

@@ -42,11 +42,9 @@ ORDER = JoinConference(
     status_callback="http://app/status",
     status_callback_method="POST",
     status_callback_event=frozenset(),
-    status_callback_event_type=None,
     recording_status_callback=None,
     recording_status_callback_method="POST",
     recording_status_callback_event=frozenset(),
-    recording_status_callback_event_type=None,
     stream=None,
 )
 
@@ -253,11 +251,11 @@ async def test_everything_is_told_in_order(world: World) -> None:
     await anna.leave()
     await settle()
     assert world.told == [
-        "participant-join", "conference-start", "participant-join", "participant-hold",
-        "participant-unhold", "participant-leave", "participant-leave",
+        "participant-join", "conference-start", "participant-join", "participant-mute",
+        "participant-hold", "participant-unhold", "participant-leave", "participant-leave",
         "conference-end",
     ]  # fmt: skip
-    assert world.sequence == list(range(1, 9))
+    assert world.sequence == list(range(1, 10))
     event = world.events[2]
     assert event["event_type"] == "calling.conference"
     assert event["event_channel"] == "swml:anna-session"
@@ -267,7 +265,8 @@ async def test_everything_is_told_in_order(world: World) -> None:
         "status": "participant-join", "size": 2, "region": "eu", "muted": True, "hold": False,
         "start_on_join": True, "end_on_leave": False, "coaching": False,
     }  # fmt: skip
-    assert world.events[3]["params"]["hold"]
+    assert world.events[3]["params"] == event["params"] | {"status": "participant-mute"}
+    assert world.events[4]["params"]["hold"]
     last = world.events[-1]["params"]
     assert last["reason_ended"] == "last-participant-left"
     assert (last["call_id_ending_conf"], last["size"]) == ("anna", 0)
@@ -280,13 +279,14 @@ async def test_everything_is_told_in_order(world: World) -> None:
         ({"start", "end"}, ["conference-start", "conference-end"]),
         ({"join"}, ["participant-join"]),
         ({"leave"}, ["participant-leave"]),
+        ({"mute"}, ["participant-mute"]),
     ],
 )
 async def test_only_what_was_asked_for_is_told(
     world: World, asked: set[str], told: list[str]
 ) -> None:
     anna = Party(world, "anna")
-    await anna.join(status_callback_event=frozenset(asked))
+    await anna.join(muted=True, status_callback_event=frozenset(asked))
     await anna.leave()
     assert world.told == told
 

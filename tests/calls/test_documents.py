@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from mediaserver.calls import documents as sources
 from mediaserver.calls.document_source import FETCH_TIMEOUT, DocumentSource, Found, NoDocument
@@ -95,6 +96,21 @@ async def test_of_many_calls_at_once_one_looks_at_the_file(
     first = (await documents.fetch(source, {})).document
     path.unlink()
     assert (await documents.fetch(source, {})).document is first
+    assert documents.at_hand(source) == Found(first, tmp_path)
+
+
+async def test_what_was_not_looked_at_just_now_is_not_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "FRESH", 0.0)
+    path = tmp_path / "a.yaml"
+    path.write_bytes(GOOD)
+    documents, source = Documents(Web(GOOD)), DocumentSource(str(path))
+    assert documents.at_hand(source) is None
+    await documents.fetch(source, {})
+    assert documents.at_hand(source) is None
+    await documents.fetch(DocumentSource(URL), {})
+    assert documents.at_hand(DocumentSource(URL)) is None
 
 
 async def test_a_web_application_is_sent_the_call_and_may_name_no_files() -> None:
@@ -310,3 +326,35 @@ async def test_more_variables_than_are_worth_telling_are_not_sent(variables: Any
 )
 def test_what_is_said_of_a_url_holds_no_secret(url: str, origin: str) -> None:
     assert origin_of(url) == origin
+
+
+LOOSE = b"sections: {main: [{goto: {label: nowhere}}]}"
+
+
+async def test_the_log_hears_once_of_a_step_that_will_lead_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(LOOSE)
+    documents = Documents(Web(LOOSE))
+    with capture_logs() as lines:
+        for _ in range(2):
+            await documents.fetch(DocumentSource(url=str(path)), {})
+        await documents.load(URL, {})
+    assert [(line["document"], line["path"]) for line in lines] == [
+        (str(path), "sections.main[0].goto.label"),
+        ("https://app.example", "sections.main[0].goto.label"),
+    ]
+    assert {line["event"] for line in lines} == {"document leads nowhere"}
+
+
+async def test_files_are_looked_over_before_a_call_needs_them(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_bytes(GOOD)
+    (tmp_path / "bad.yaml").write_bytes(b"sections: {main: [{dance: {}}]}")
+    names = ("good", "bad", "gone")
+    with capture_logs() as lines:
+        await Documents(Web()).look_over((n, str(tmp_path / f"{n}.yaml")) for n in names)
+    assert [(line["log_level"], line["setting"]) for line in lines] == [
+        ("error", "bad"),
+        ("error", "gone"),
+    ]
+    assert "sections.main[0].dance: there is no method" in lines[0]["error"]
+    assert "No such file" in lines[1]["error"]

@@ -15,7 +15,9 @@ from farend.tape import StillClock, TapeLeg
 from mediaserver.calls.capture import Capture
 from mediaserver.calls.growing import Growing, GrowingRecordings
 from mediaserver.calls.ledger import Ledger
-from mediaserver.calls.recording import ActiveRecording, RecordingOrder, Studio
+from mediaserver.calls.recording import ActiveRecording
+from mediaserver.calls.recording_order import RecordingOrder
+from mediaserver.calls.studio import Studio
 from mediaserver.errors import LocalError
 from mediaserver.recording.announcement import Announcement, Envelope
 from mediaserver.recording.recorder import StopRules

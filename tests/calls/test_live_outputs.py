@@ -22,6 +22,7 @@ from farend.tape import Desk
 from farend.terms import pcmu
 from mediaserver.addresses import AddressRule
 from mediaserver.audio.g711 import ULAW_DECODE
+from mediaserver.audio.opus import OpusDecoder, OpusEncoder
 from mediaserver.calls import live_outputs as module
 from mediaserver.calls.announcer import Announcer
 from mediaserver.calls.capture import Capture
@@ -388,6 +389,38 @@ async def test_a_server_speaks_to_the_caller(call: Party, server: Server) -> Non
     assert len(call.phone.heard()) < 16_000
 
 
+async def test_opus_goes_both_ways_a_packet_a_message(call: Party, server: Server) -> None:
+    await call.stream(server.url, codec="OPUS@48000H@40I", bidirectional=True)
+    encoder, decoder = OpusEncoder(), OpusDecoder()
+    await server.until(lambda: bool(server.of("media")))
+    assert server.got[1]["start"]["mediaFormat"] == {
+        "encoding": "audio/opus",
+        "sampleRate": 48_000,
+        "channels": 1,
+    }
+    call.phone.heard()
+    await server.say("media", payload=b64encode(b"").decode())
+    await server.say("media", payload=b64encode(b"\x03").decode())
+    tone = np.rint(8000 * np.sin(np.arange(3200) * 2 * np.pi * 500 / 8000)).astype(np.int16)
+    for frame in tone.reshape(-1, 160):
+        await server.say("media", payload=b64encode(encoder.encode(frame)).decode())
+    await server.say("mark", name="said")
+    await server.until(lambda: bool(server.of("mark")))
+    heard = ULAW_DECODE[np.frombuffer(call.phone.heard(), np.uint8)]
+    assert heard.size >= tone.size
+    assert np.corrcoef(heard[68:3200], tone[:-68])[0, 1] > 0.95
+    for message in server.of("media"):
+        assert decoder.decode(b64decode(message["media"]["payload"])).size == 320
+
+
+async def test_a_tap_over_a_web_socket_may_be_opus(call: Party, server: Server) -> None:
+    variables = await call.tap(server.url, codec="opus")
+    assert (variables["tap_codec"], variables["tap_rate"]) == ("OPUS", 48_000)
+    decoder = OpusDecoder()
+    await server.until(lambda: len(server.got) >= 3)
+    assert [decoder.decode(message).size for message in server.got] == [160] * len(server.got)
+
+
 async def test_a_stream_one_way_takes_nothing_from_its_server(call: Party, server: Server) -> None:
     await call.stream(server.url, status_url="http://me/", status_url_method="GET")
     await server.until(lambda: len(server.got) >= 2)
@@ -481,11 +514,13 @@ async def test_what_cannot_be_begun_is_told_and_leaves_nothing(call: Party, serv
         ("ws://127.0.0.1:1/", {}),
         ("rtp://127.0.0.1:4000", {"codec": "L16"}),
         ("rtp://127.0.0.1:4000", {"ptime": 15}),
+        ("rtp://127.0.0.1:4000", {"codec": "OPUS", "ptime": 30}),
     ):
         assert await call.tap(uri, **order) == {"tap_uri": uri, "tap_result": "failed"}
     for wrong in (
         {"track": "all"},
-        {"codec": "OPUS"},
+        {"codec": "GSM"},
+        {"codec": "OPUS@30i"},
         {"custom_parameters": {"much": "x" * 10_000}},
         {"authorization_bearer_token": "a\r\nb: c"},
     ):
@@ -510,7 +545,7 @@ async def test_a_call_has_so_many_outputs_and_each_its_own_name(call: Party) -> 
     assert outputs.stop_tap("4")
     await asyncio.wait_for(call.tasks[4], 3)
     with pytest.raises(PeerError, match="codec"):
-        await outputs.begin_tap(party, TapOrder(uri="rtp://127.0.0.1:9", codec="OPUS"))
+        await outputs.begin_tap(party, TapOrder(uri="rtp://127.0.0.1:9", codec="GSM"))
 
 
 async def test_the_one_begun_last_is_one_that_is_not_being_stopped(call: Party) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from farend.party import Party, settle
 from mediaserver.calls.clips import Clips, amplify
 from mediaserver.calls.ending import CallOver
-from mediaserver.calls.floor import play_briefly, play_on
+from mediaserver.calls.floor import Rank, Turn, play_briefly, play_on
 from mediaserver.calls.playback import MAX_PLAYBACKS, Playback, PlayOrder
 from mediaserver.errors import ConflictError, PeerError
 from mediaserver.recording.resource import Direction
@@ -210,6 +210,37 @@ async def test_who_gives_way_can_be_stopped_and_paused_while_he_waits(party: Par
     waiting.stop()
     await settle()
     assert task_of(waiting).done()
+
+
+@pytest.mark.parametrize(
+    ("order", "rank"),
+    [
+        (PlayOrder(sources=(ONE,)), Rank.INTERRUPTS),
+        (PlayOrder(sources=(Ringing("us"),)), Rank.INTERRUPTS),
+        (PlayOrder(sources=(ONE,), loop=0), Rank.FOR_EVER),
+        (PlayOrder(sources=(ONE, Ringing("us", math.inf))), Rank.FOR_EVER),
+        (PlayOrder(sources=(ONE,), loop=0, gives_way=True), Rank.GIVES_WAY),
+    ],
+)
+def test_a_play_that_has_no_end_is_known_beforehand(order: PlayOrder, rank: Rank) -> None:
+    assert order.rank is rank
+
+
+async def test_a_play_without_an_end_goes_on_where_a_stream_interrupted_it(party: Party) -> None:
+    begin(party, ONE, loop=0)
+    await party.leg.send(1760)
+    stream = Turn(cast(Any, party), Rank.WAITS)
+    speaking = party.spawn(stream.play(ramp(320, 9001)))
+    await party.leg.send(320)
+    assert await speaking == 320
+    stream.leave()
+    await party.leg.send(1440)
+    parts = [ramp(1600), ramp(160), ramp(320, 9001), ramp(1440, 161)]
+    assert np.array_equal(party.leg.heard, np.concatenate(parts))
+    begin(party, TWO, control_id="second")
+    await party.leg.send(100_000)
+    assert np.array_equal(party.leg.heard[-800:], ramp(800, 5000))
+    assert states(party) == ["playing", "finished"]
 
 
 async def test_a_beep_ends_no_play(party: Party) -> None:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mediaserver.calls import playout as module
-from mediaserver.calls.floor import Floor, Turn
+from mediaserver.calls.floor import Floor, Rank, Turn
 from mediaserver.calls.playout import MAX_MARKS, Playout
 
 
@@ -68,7 +68,7 @@ async def playouts(leg: Leg, call: Any) -> AsyncIterator[Any]:
     tasks = []
 
     def make(*, live: bool = False, run: bool = True) -> Playout:
-        playout = Playout(Turn(call, waits=True), leg.played.append, live=live)
+        playout = Playout(Turn(call, Rank.WAITS), leg.played.append, live=live)
         if run:
             tasks.append(asyncio.create_task(playout.run()))
         return playout
@@ -234,7 +234,7 @@ async def test_what_a_stream_says_during_a_play_waits_for_its_end(
 async def test_hold_music_gives_way_to_a_stream_and_goes_on(
     leg: Leg, call: Any, playouts: Any
 ) -> None:
-    music = Turn(call, gives_way=True)
+    music = Turn(call, Rank.GIVES_WAY)
     leg.gate.clear()
     playing = asyncio.create_task(music.play(ramp(320)))
     await settle()
@@ -245,6 +245,61 @@ async def test_hold_music_gives_way_to_a_stream_and_goes_on(
     assert not music.lost
     assert await music.play(ramp(160, 161)) == 160
     assert [piece[0] for piece in leg.played] == [1, 9001, 161]
+
+
+async def test_what_plays_for_ever_makes_room_for_a_stream_and_goes_on(
+    leg: Leg, call: Any, playouts: Any
+) -> None:
+    endless = Turn(call, Rank.FOR_EVER)
+    leg.gate.clear()
+    playing = asyncio.create_task(endless.play(ramp(320)))
+    await settle()
+    playout = playouts()
+    playout.add(ramp(160, 9001))
+    await settle()
+    assert await playing == 160
+    again = asyncio.create_task(endless.play(ramp(160, 161)))
+    await settle()
+    leg.gate.set()
+    assert await again == 160
+    assert [piece[0] for piece in leg.played] == [1, 9001, 161]
+
+
+async def test_what_is_to_play_for_ever_waits_for_a_stream_and_not_for_a_play(
+    leg: Leg, call: Any, playouts: Any
+) -> None:
+    before, endless, after = Turn(call), Turn(call, Rank.FOR_EVER), Turn(call)
+    leg.gate.clear()
+    tasks = [asyncio.create_task(before.play(ramp(320)))]
+    await settle()
+    playouts().add(ramp(160, 9001))
+    await settle()
+    tasks.append(asyncio.create_task(endless.play(ramp(160, 2001))))
+    await settle()
+    assert before.lost
+    assert [piece[0] for piece in leg.played] == [1, 9001]
+    leg.gate.set()
+    await settle()
+    assert [piece[0] for piece in leg.played] == [1, 9001, 2001]
+    tasks.append(asyncio.create_task(after.play(ramp(160, 3001))))
+    await settle()
+    assert endless.lost
+    assert [await task for task in tasks] == [160, 160, 160]
+
+
+async def test_what_is_brief_ends_nothing_that_plays_for_ever(leg: Leg, call: Any) -> None:
+    endless, beep = Turn(call, Rank.FOR_EVER), Turn(call, brief=True)
+    leg.gate.clear()
+    playing = asyncio.create_task(endless.play(ramp(320)))
+    await settle()
+    beeping = asyncio.create_task(beep.play(ramp(160, 7001)))
+    await settle()
+    leg.gate.set()
+    await beeping
+    beep.leave()
+    assert await playing == 160
+    assert not endless.lost
+    assert await endless.play(ramp(160, 161)) == 160
 
 
 async def test_clear_gives_up_what_was_interrupted(leg: Leg, call: Any, playouts: Any) -> None:

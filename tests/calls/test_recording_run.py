@@ -14,9 +14,11 @@ import pytest
 from farend.tape import StillClock, TapeLeg
 from mediaserver.calls.capture import Capture
 from mediaserver.calls.ledger import Ledger
-from mediaserver.calls.recording import ActiveRecording, RecordingOrder, RecordingPolicy, Studio
+from mediaserver.calls.recording import ActiveRecording
+from mediaserver.calls.recording_order import RecordingOrder, RecordingPolicy
 from mediaserver.calls.recovery import recover
 from mediaserver.calls.services import Identity
+from mediaserver.calls.studio import Studio
 from mediaserver.errors import LocalError
 from mediaserver.recording.announcement import Announcement, Envelope, Kind
 from mediaserver.recording.failure import Failure, RecordingFailed

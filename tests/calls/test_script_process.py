@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mediaserver.calls.script_process import ScriptProcess
-from mediaserver.calls.scripts import ScriptThread
+from mediaserver.calls.script_thread import ScriptThread
 from mediaserver.swml.document import load
 from mediaserver.swml.errors import ScriptError
 from mediaserver.swml.interpreter import Interpreter

@@ -40,7 +40,11 @@ def test_a_file_that_cannot_be_played_is_told_before_the_call(run: Run, tmp_path
 
 
 def test_a_file_that_cannot_be_written_is_told_before_the_call(run: Run) -> None:
-    run("call", URI, "--record", "no/x.wav").assert_one_sentence("--record no/x.wav")
+    run("call", URI, "--record", "no/x.wav").assert_one_sentence(
+        "--record no/x.wav", "no folder no"
+    )
+    run("call", URI, "--record", "/").assert_one_sentence("--record /", "is a folder")
+    run("call", URI, "--play", "/").assert_one_sentence("--play /", "is a folder")
 
 
 def test_a_transport_that_is_not_spoken_is_one_sentence(run: Run) -> None:
@@ -82,4 +86,4 @@ def test_the_line_of_a_call_has_the_documented_fields(run: Run, server: Server) 
 
 def test_a_refusal_has_its_status(run: Run, server: Server) -> None:
     uri = f"sip:nobody@127.0.0.1:{server.sip_port}"
-    run("call", uri).assert_one_sentence(uri, "404")
+    run("call", uri).assert_one_sentence(uri, "404", "no route for the number or name called")

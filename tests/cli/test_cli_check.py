@@ -130,3 +130,51 @@ def test_sounds_that_are_not_there_are_told_and_keep_nobody_from_serving(
             ("[2].switch.case.sip[0].prompt.play", "menu.mp3"),
         ]
     ]
+
+
+def test_steps_that_lead_nowhere_are_told_and_keep_nobody_from_serving(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "menu.yaml").write_text(
+        "sections:\n"
+        "  main: [{label: again}, {goto: {label: agian}}, {transfer: {dest: sales}}]\n"
+        "  sale: [{goto: {label: again}}, {execute: {dest: '${vars.next}'}}]\n"
+    )
+    (tmp_path / "c.yaml").write_text("routes: [{to: a, swml: menu.yaml}]\n")
+    ran = run("check-config", "-c", "c.yaml")
+    assert (ran.status, ran.err) == (0, "")
+    told = [line.strip() for line in ran.out.splitlines() if "there is no" in line]
+    place = "in this section, or in the blocks around"
+    fails = "; a call that comes here fails"
+    assert told == [
+        f'routes[0].swml: sections.main[1].goto.label: there is no label "agian" {place};'
+        f" did you mean again?{fails}",
+        'routes[0].swml: sections.main[2].transfer.dest: there is no section "sales";'
+        f" did you mean sale?{fails}",
+        f'routes[0].swml: sections.sale[0].goto.label: there is no label "again" {place}{fails}',
+    ]
+
+
+def test_routes_that_no_call_comes_to_are_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("sections: {main: [{hangup: {}}]}")
+    patterns = [
+        "to: a, from: b",
+        "to: a",
+        "to: a",
+        "to: '+49*'",
+        "to: 'sip:a@b'",
+        "to: '*'",
+        "to: c",
+    ]
+    routes = [f"{{{pattern}, swml: a.yaml}}" for pattern in patterns]
+    (tmp_path / "c.yaml").write_text(f"routes: [{', '.join(routes)}]\n")
+    ran = run("check-config", "-c", "c.yaml")
+    assert ran.status == 0
+    assert [
+        line.strip() for line in ran.out.splitlines() if line.strip().startswith("routes[")
+    ] == [
+        "routes[2]: is never used, for routes[1] comes first and takes all its calls",
+        "routes[3].to: is compared as it stands; * alone stands for all",
+        "routes[4].to: is compared with USER of sip:USER@HOST alone",
+        "routes[6]: is never used, for routes[5] comes first and takes all its calls",
+    ]

@@ -28,6 +28,16 @@ def ordinary() -> Iterator[None]:
     gc.unfreeze()
 
 
+def test_modules_are_loaded_without_looking_at_all_objects_again_and_again() -> None:
+    usual = gc.get_threshold()
+    before = gc.get_stats()[0]["collections"]
+    with collector.while_loading():
+        kept = [[number] for number in range(collector.LOADING // 2)]
+    assert gc.get_stats()[0]["collections"] <= before + 1
+    assert gc.get_threshold() == usual
+    del kept
+
+
 def test_what_the_start_left_is_not_gone_through_again() -> None:
     collector.spare_calls()
     assert gc.get_freeze_count() > 10_000

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from farend.ports import free_port
+from mediaserver.cli.serve import lacks_signing_key
+from mediaserver.config import load
 
 from .conftest import Run
 
@@ -40,6 +42,41 @@ def test_serve_names_the_setting_whose_port_is_taken(
         f"sip: {{listen: ['udp:127.0.0.1:{sip}']}}\nhttp: {{listen: '127.0.0.1:{web}'}}\n"
     )
     run_process("serve", "--config", "c.yaml").assert_one_sentence(key, str(busy))
+
+
+PUBLIC = "sip: {listen: ['udp:0.0.0.0:0'], advertise: 192.0.2.1}\n"
+ROUTES = "routes: [{to: '*', swml: 'https://app.example/swml'}]\n"
+
+
+def test_serve_says_at_its_start_that_nobody_can_verify_what_it_signs(
+    run_process: Run, busy: int, tmp_path: Path
+) -> None:
+    (tmp_path / "c.yaml").write_text(PUBLIC + ROUTES + f"http: {{listen: '127.0.0.1:{busy}'}}\n")
+    ran = run_process("serve", "--config", "c.yaml")
+    told = [line for line in (ran.out + ran.err).splitlines() if "signing_key" in line]
+    assert len(told) == 1
+    assert "MEDIASERVER_SIGNING_KEY" in told[0]
+    assert '"level": "warning"' in told[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "lacks"),
+    [
+        ("", False),
+        (ROUTES, False),
+        (PUBLIC, False),
+        (PUBLIC + ROUTES, True),
+        (PUBLIC + "api_keys: [k]\n", True),
+        (ROUTES + "http: {public_url: 'https://media.example'}\n", True),
+        (PUBLIC + ROUTES + "signing_key: s\n", False),
+    ],
+)
+def test_who_needs_no_signing_key_is_not_told_of_it(
+    settings: str, lacks: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(settings)
+    assert lacks_signing_key(load(path, {})) is lacks
 
 
 @pytest.mark.parametrize("option", ["--sip-port", "--http-port", "--callback-port"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import wave
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -31,9 +32,15 @@ def recorded(run: Run, server: Server, tmp_path: Path) -> str:
     uri = f"sip:voicemail@127.0.0.1:{server.sip_port}"
     assert run("call", uri, "--play", speech, "--digits", "#").status == 0
     speech.unlink()
-    listed = run("recordings", "list", "--json", "-n", "1", *_open(server)).out
-    name: str = json.loads(listed)["name"]
-    return name.rpartition("/")[2]
+    deadline = time.monotonic() + 20
+    while True:
+        listed = run("recordings", "list", "--json", "-n", "1", *_open(server)).out
+        found = json.loads(listed)
+        if found["state"] != "PENDING" or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    assert found["state"] == "SUCCEEDED"
+    return str(found["name"]).rpartition("/")[2]
 
 
 def _open(server: Server) -> tuple[str, str]:
@@ -96,6 +103,39 @@ def test_audio_is_written_under_the_id_or_a_name(
         assert file.getnframes() / file.getframerate() > 0.5
     ran = run("recordings", "get", recorded, "-o", "no/x.wav", *_open(server))
     ran.assert_one_sentence("no/x.wav", "No such file")
+
+
+def test_the_file_that_is_wanted_is_named_or_shows_by_the_output(
+    run: Run, server: Server, recorded: str, tmp_path: Path
+) -> None:
+    ran = run("recordings", "get", recorded, "--audio", "mp3", *_open(server))
+    assert (ran.status, ran.out) == (0, f"{recorded}.mp3\n")
+    ran = run("recordings", "get", recorded, "-o", "x.MP3", "--format", "json", *_open(server))
+    written = json.loads(ran.out)
+    assert (written["file"], written["mimeType"]) == ("x.MP3", "audio/mpeg")
+    assert written["name"].endswith(f"/recordings/{recorded}")
+    assert "uri" not in written
+    assert int(written["sizeBytes"]) == (tmp_path / "x.MP3").stat().st_size
+    ran = run("recordings", "get", recorded, "--audio", "mp4", *_open(server))
+    ran.assert_one_sentence("--audio mp4", "wav, mp3", "recording.formats")
+    ran = run("recordings", "get", recorded, "--json", "-o", "-", *_open(server))
+    ran.assert_one_sentence("--format json", "--output -", status=2)
+    ran = run("recordings", "get", recorded, "--format", "mp3", *_open(server))
+    assert ran.status == 2
+    assert "--format" in ran.err
+
+
+@pytest.mark.parametrize("command", ["list", "show", "explain"])
+def test_every_command_prints_a_table_or_json(
+    run: Run, server: Server, recorded: str, command: str
+) -> None:
+    words = ["recordings", command, *([] if command == "list" else [recorded]), *_open(server)]
+    shown = run(*words, "--format", "json").out
+    assert shown == run(*words, "--json").out
+    json.loads(shown.splitlines()[0] if command == "list" else shown)
+    table = run(*words, "--format", "table").out
+    assert recorded in table
+    assert "{" not in table
 
 
 def test_what_nobody_spoke_into_has_no_audio(run: Run, server: Server) -> None:

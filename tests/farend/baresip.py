@@ -17,6 +17,9 @@ from .waveform import Samples, read_wav
 
 MODULES = Path("/usr/lib/baresip/modules")
 
+_WIDE = {"G722": "g722", "opus": "opus"}
+"""Modules of codecs that only calls with them load."""
+
 _CONFIG = """\
 poll_method epoll
 sip_listen 127.0.0.1:{port}
@@ -32,8 +35,8 @@ rtp_ports {first}-{last}
 rtp_stats no
 module_path {modules}
 module g711.so
-module aufile.so
-{hearing}module_tmp account.so
+{codec}module aufile.so
+{hearing}{secrecy}module_tmp account.so
 module_app menu.so
 """
 
@@ -59,13 +62,17 @@ async def call_with_baresip(
     transport: str = "udp",
     rtp_ports: tuple[int, int] = (32000, 32039),
     hears: bool = False,
+    mediaenc: str = "",
 ) -> str:
     """Call `user` as `caller`, say `samples`, hang up at their end; return what it printed.
 
-    What it `hears` is kept for `heard_by`.
+    What it `hears` is kept for `heard_by`. `mediaenc` is how it encrypts: `srtp` offers keys beside
+    plain RTP, `srtp-mand` SRTP alone.
     """
     account = f"<sip:{caller}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={law}"
-    _write_profile(folder, samples, account, rtp_ports, hears=hears)
+    if mediaenc:
+        account += f";mediaenc={mediaenc}"
+    _write_profile(folder, samples, account, rtp_ports, hears=hears, secret=bool(mediaenc))
     uri = f"sip:{user}@{server[0]}:{server[1]};transport={transport}"
     seconds = round(samples.size / 8000 + 3)
     process = await _start(folder, "-e", f"/dial {uri}", "-t", str(seconds))
@@ -80,12 +87,20 @@ async def call_with_baresip(
 
 @asynccontextmanager
 async def waiting_baresip(
-    folder: Path, samples: Samples, *, law: str = "PCMU", rtp_ports: tuple[int, int]
+    folder: Path,
+    samples: Samples,
+    *,
+    law: str = "PCMU",
+    rtp_ports: tuple[int, int],
+    mediaenc: str = "",
 ) -> AsyncIterator[str]:
     """Yield the URI of one that answers at once and says `samples`; it keeps what it hears."""
     port = free_port()
     account = f"<sip:called@127.0.0.1>;regint=0;audio_codecs={law};answermode=auto"
-    _write_profile(folder, samples, account, rtp_ports, port=port, hears=True)
+    if mediaenc:
+        account += f";mediaenc={mediaenc}"
+    secret = bool(mediaenc)
+    _write_profile(folder, samples, account, rtp_ports, port=port, hears=True, secret=secret)
     process = await _start(folder)
     try:
         assert process.stdout is not None
@@ -124,6 +139,7 @@ def _write_profile(
     *,
     port: int = 0,
     hears: bool = False,
+    secret: bool = False,
 ) -> None:
     """Write what baresip reads at its start."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,6 +153,8 @@ def _write_profile(
             modules=MODULES,
             port=port,
             hearing=hearing,
+            codec="".join(f"module {m}.so\n" for name, m in _WIDE.items() if name in account),
+            secrecy="module srtp.so\n" if secret else "",
         )
     )
     (folder / "accounts").write_text(f"{account}\n")

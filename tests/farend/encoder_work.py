@@ -43,10 +43,18 @@ def sleep(seconds: float, beat: Beat) -> int:
     return os.getpid()
 
 
-def loop_for_ever(beat: Beat) -> None:
-    """Hang, at work."""
+def meet(folder: Path, count: int, beat: Beat) -> int:
+    """Wait until so many processes are here at once."""
+    (folder / str(os.getpid())).touch()
+    while len(list(folder.iterdir())) < count:
+        time.sleep(0.01)
+    return os.getpid()
+
+
+def hang(beat: Beat) -> None:
+    """Never come to an end, and never say that it goes on."""
     while True:
-        pass
+        time.sleep(60)
 
 
 def plod(seconds: float, beat: Beat) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mediaserver.sip.agent import Agent, AgentLimits
 from mediaserver.sip.events import Event
 from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.message import Request, Response, parse_message
+from mediaserver.sip.session import Session
+from mediaserver.sip.uri import SipUri
 
 E = TypeVar("E", bound=Event)
 
@@ -18,6 +20,8 @@ US = ("192.0.2.1", 5060)
 PEER = ("192.0.2.9", 5060)
 UDP_HOP = Hop(Transport.UDP, US, PEER)
 TCP_HOP = Hop(Transport.TCP, US, ("192.0.2.9", 40_000))
+BOB = SipUri.parse("sip:bob@192.0.2.9")
+"""Whom we call."""
 OFFER = b"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\n"
 ANSWER = b"v=0\r\no=- 2 2 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\n"
 
@@ -131,6 +135,19 @@ class Bench:
             messages += self.drain()
         self.now = end
         return messages
+
+    def call(
+        self,
+        *hops: Hop,
+        offer: Callable[[Hop], bytes] = lambda _hop: OFFER,
+        from_: str = "<sip:us@example.com>",
+        **options: Any,
+    ) -> tuple[Session, Request]:
+        """Place a call, with `options` as `Agent.invite` has them; return it and its INVITE."""
+        session = self.agent.invite(
+            BOB, hops or (UDP_HOP,), offer, self.now, from_=from_, **options
+        )
+        return session, only_request(self.drain(), "INVITE")
 
     def statuses(self) -> list[int]:
         """The status of every response sent so far."""

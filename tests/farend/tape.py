@@ -56,6 +56,8 @@ class TapeLeg:
 
     def connect(self, session: AudioSession, signalling_host: str) -> None: ...
 
+    def loading(self) -> None: ...
+
     def now(self) -> int:
         return self.clock
 

@@ -11,7 +11,10 @@ import pytest
 from farend.baresip import call_with_baresip
 from farend.scene import Stage
 from farend.speech import choose, utterance
-from farend.waveform import Samples, place, read_wav, similarity
+from farend.waveform import FRAME, Samples, place, read_wav, similarity
+
+WIDE = {"G722": 0.95, "opus": 0.85}
+"""Codecs that are transcoded, and what they leave of speech at 8 kHz at least."""
 
 WAYS = [(law, transport) for law in ("PCMU", "PCMA") for transport in ("udp", "tcp")]
 
@@ -52,7 +55,9 @@ def calls(
         spoken = [utterance(speech[n], law)[1] for n, (law, _) in enumerate(WAYS)]
         made = [one(n, *way, sent) for n, (way, sent) in enumerate(zip(WAYS, spoken, strict=True))]
         made.append(one(len(WAYS), "PCMU", "udp", read_wav(speech[-1])))
-        names = [*(f"{law} over {transport}" for law, transport in WAYS), "as recorded"]
+        numbers = enumerate(WIDE, len(WAYS) + 1)
+        made += [one(number, name, "udp", read_wav(speech[number])) for number, name in numbers]
+        names = [*(f"{law} over {transport}" for law, transport in WAYS), "as recorded", *WIDE]
         return dict(zip(names, await asyncio.gather(*made), strict=True))
 
     return asyncio.run(every())
@@ -76,3 +81,14 @@ def test_speech_as_it_was_recorded_arrives_in_shape_and_place(calls: dict[str, C
     lag, alike = similarity(call.sent, call.recorded)
     assert alike > 0.99
     assert call.recorded.size >= lag + call.sent.size
+
+
+@pytest.mark.interop("baresip", "speech")
+@pytest.mark.parametrize("name", WIDE)
+def test_speech_in_codecs_that_are_transcoded_arrives_in_shape_and_place(
+    calls: dict[str, Call], name: str
+) -> None:
+    call = calls[name]
+    lag, alike = similarity(call.sent, call.recorded)
+    assert alike > WIDE[name]
+    assert call.recorded.size >= lag + call.sent.size - FRAME

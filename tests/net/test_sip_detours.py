@@ -19,7 +19,7 @@ from mediaserver.net.name_service import NameService
 from mediaserver.net.signalling import Signalling, contact_for
 from mediaserver.net.sip import ListenAddress, SipEndpoint
 from mediaserver.sip.agent import Agent
-from mediaserver.sip.events import Answered, Ended, Event, Invited
+from mediaserver.sip.events import Answered, Ended, Event, InfoReceived, Invited
 from mediaserver.sip.hop import Transport
 from mediaserver.sip.uri import SipUri
 
@@ -35,7 +35,11 @@ class Side:
         agent = Agent(contact=contact_for(None), token=tokens(f"side{next(SEEDS)}"))
         self.endpoint = SipEndpoint(agent, self._hear)
         locator = Locator(lookup or DnsLookup(), self.endpoint.hop_to, lambda: 0.0)
+        agent.ask_for_detours(locator.detour)
         self.signalling = Signalling(self.endpoint, locator)
+        self.tells = b""
+        """What it says in an INFO before it hangs up."""
+        self.told: list[bytes] = []
         self.invited: list[str] = []
         """The transport of each call that came."""
         self._over = asyncio.Event()
@@ -45,6 +49,12 @@ class Side:
             self.invited.append(event.session.invite.via.transport)
             self.signalling.answer(event.session, ANSWER)
         elif isinstance(event, Answered):
+            if self.tells:
+                self.signalling.info(event.session, "text/plain", self.tells)
+            else:
+                self.signalling.hang_up(event.session)
+        elif isinstance(event, InfoReceived):
+            self.told.append(event.body)
             self.signalling.hang_up(event.session)
         elif isinstance(event, Ended):
             self._over.set()
@@ -91,6 +101,19 @@ async def test_size_alone_takes_a_call_to_tcp(
     async with side(BOTH, port) as peer, side(BOTH) as us:
         await us.call(f"sip:bob@127.0.0.1:{port}{more}", headers)
         assert peer.invited == [expected]
+
+
+@pytest.mark.parametrize(("transports", "connections"), [(BOTH, 1), ([Transport.UDP], 0)])
+async def test_a_large_request_in_a_call_arrives_whatever_the_peer_has(
+    transports: Sequence[Transport], connections: int
+) -> None:
+    port = free_port()
+    async with side(transports, port) as peer, side(BOTH) as us:
+        us.tells = b"x" * 1400
+        await us.call(f"sip:bob@127.0.0.1:{port}", ())
+        assert peer.invited == ["UDP"]
+        assert peer.told == [us.tells]
+        assert us.endpoint.connection_count == connections
 
 
 async def test_a_peer_without_tcp_gets_it_over_udp() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import pytest
 
 from mediaserver.errors import LocalError
-from mediaserver.net.locate import MAX_HOPS, MAX_POINTERS, Locator, Pointer, Service
+from mediaserver.net import locate as locate_module
+from mediaserver.net.locate import MAX_HOPS, MAX_POINTERS, DnsLookup, Locator, Pointer, Service
 from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.uri import SipUri
 
@@ -203,3 +205,22 @@ async def test_a_tcp_socket_of_another_address_of_ours_is_no_detour() -> None:
 async def test_what_leads_nowhere_is_told_in_a_sentence(uri: str) -> None:
     with pytest.raises(LocalError):
         await locate(Names(), uri)
+
+
+async def test_what_asks_is_loaded_once_and_in_another_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[int] = []
+    names = Names()
+    names.hosts["sip.example"] = ["192.0.2.7"]
+
+    def load() -> Names:
+        threads.append(threading.get_ident())
+        return names
+
+    monkeypatch.setattr(locate_module, "_name_service", load)
+    lookup = DnsLookup()
+    for _ in range(2):
+        assert await lookup.addresses("sip.example") == ["192.0.2.7"]
+    assert len(threads) == 1
+    assert threads[0] != threading.get_ident()

@@ -8,10 +8,10 @@ import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 import pytest
 
+from farend.reported import Reported
 from farend.sip_bench import ANSWER, OFFER, tokens
 from farend.wire import SipMessage
 from mediaserver.calls.ports import Invitation
@@ -34,8 +34,6 @@ from mediaserver.sip.events import (
 from mediaserver.sip.hop import Transport
 from mediaserver.sip.session import Session
 from mediaserver.sip.uri import SipUri
-
-E = TypeVar("E", bound=Event)
 
 
 class Names:
@@ -152,32 +150,21 @@ class Trunk(asyncio.DatagramProtocol):
         return [message.start.split()[0] for message in self.heard]
 
 
-class Desk:
+class Desk(Reported):
     """Whoever places calls, and what it is told."""
 
     def __init__(self) -> None:
         agent = Agent(contact=contact_for(None), token=tokens("desk"))
+        super().__init__()
         self.endpoint = SipEndpoint(agent, self._hear)
         self.signalling = Signalling(
             self.endpoint, Locator(Names(), self.endpoint.hop_to, lambda: 0.0)
         )
         self.story: list[str] = []
-        self.events: list[Event] = []
-        self._news = asyncio.Event()
 
     def _hear(self, event: Event) -> None:
         self.story.append(type(event).__name__)
-        self.events.append(event)
-        self._news.set()
-
-    async def heard(self, kind: type[E]) -> E:
-        async with asyncio.timeout(8):
-            while True:
-                for event in self.events:
-                    if isinstance(event, kind):
-                        return event
-                self._news.clear()
-                await self._news.wait()
+        self.report(event)
 
     def call(
         self, host: str, port: int, credentials: Credentials | None = None

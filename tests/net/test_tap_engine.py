@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from farend.terms import pcmu
 from mediaserver.addresses import AddressRule
 from mediaserver.audio.g711 import ALAW_DECODE, ULAW_DECODE
-from mediaserver.audio.live_codec import LiveCodec
+from mediaserver.audio.live_codec import Decoder, LiveCodec
 from mediaserver.errors import PeerError
 from mediaserver.net.leg import RtpLeg
 from mediaserver.net.media import MediaEngine
@@ -138,6 +138,36 @@ async def test_a_tap_over_rtp_is_a_stream_like_any_other(name: str, ptime: int) 
         times = [(head[3] - first[3]) & 0xFFFF_FFFF for head in heads]
         assert times == [0, 8 * ptime, 5 * 8 * ptime]
         assert len({head[4] for head in heads}) == 1
+
+
+@pytest.mark.parametrize(
+    ("codec", "kind", "ticks"),
+    [(LiveCodec("G722", 16_000, 40), 9, 320), (LiveCodec("OPUS", 48_000, 60), 96, 2880)],
+)
+async def test_a_tap_over_rtp_counts_by_the_clock_of_its_codec(
+    codec: LiveCodec, kind: int, ticks: int
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(3)
+        taps = RtpTaps("127.0.0.1", "127.0.0.1", AddressRule([ip_network("127.0.0.1/32")]).permits)
+        codec.load()
+        host, port = receiver.getsockname()
+        out = taps.open(host, port, codec)
+        at = np.arange(8 * codec.ptime * 10)
+        said = np.rint(8000 * np.sin(2 * np.pi * 500 * at / 8000)).astype(np.int16)
+        for number, frame in enumerate(said.reshape(10, -1)):
+            out.send(number, frame)
+        packets = [receiver.recv(2048) for _ in range(10)]
+        out.close()
+    heads = [struct.unpack(">BBHII", data[:12]) for data in packets]
+    assert {head[1] & 0x7F for head in heads} == {kind}
+    times = [(head[3] - heads[0][3]) & 0xFFFF_FFFF for head in heads]
+    assert times == [number * ticks for number in range(10)]
+    decoder = Decoder(codec)
+    heard = np.concatenate([decoder.decode(data[12:]) for data in packets])[400:]
+    spectrum = np.abs(np.fft.rfft(heard * np.hanning(heard.size)))
+    assert np.argmax(spectrum) * 8000 / heard.size == pytest.approx(500, abs=5)
 
 
 async def test_a_tap_to_nobody_is_no_matter() -> None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from farend.tape import StillClock
 from mediaserver.audio.g711 import ALAW_DECODE, ULAW_DECODE
 from mediaserver.calls.ports import LiveFrame
+from mediaserver.net.live_frames import HELD
 from mediaserver.net.sides import DELAY, SLACK
-from mediaserver.net.taps import HELD, Tap, Taps
+from mediaserver.net.taps import Tap, Taps
 from mediaserver.recording.resource import Direction
 from mediaserver.rtp.packet import PacketBatch, build_packet, parse_batch
 from mediaserver.rtp.sender import Senders

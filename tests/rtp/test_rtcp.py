@@ -61,6 +61,15 @@ def test_the_round_trip_is_measured_between_two_reporters() -> None:
     assert here.peer.round_trip == pytest.approx(0.2, abs=0.001)
 
 
+def test_reports_go_on_when_the_seconds_of_ntp_start_again() -> None:
+    end_of_era = float((1 << 32) - 2_208_988_800)
+    here, there = (Reporter(ssrc, "x@y", 8000, lambda: 1.0) for ssrc in (5, 77))
+    there.receive(here.report(0.0, end_of_era - 0.5, None, SENDING), 0.1, end_of_era - 0.4)
+    answer = there.report(1.1, end_of_era + 0.6, Reception(5, 1, 1, 1, 0.0), None)
+    here.receive(answer, 1.2, end_of_era + 0.7)
+    assert here.peer.round_trip == pytest.approx(0.2, abs=0.001)
+
+
 def test_what_the_far_end_reports_of_us_is_told_from_no_report() -> None:
     here, there = (Reporter(ssrc, "x@y", 8000, lambda: 1.0) for ssrc in (5, 77))
     stranger = there.report(1.0, WALL, Reception(6, 1, 1, 1, 0.0), None)

@@ -280,3 +280,16 @@ def test_a_file_sent_all_at_once_is_kept_whole(heard: Heard, talker: Talker, noi
 def test_a_line_is_kept_as_long_as_a_recorder_may_look_back() -> None:
     """Behind what is final; a drain's round of the longest packets may come in between."""
     assert RING - REORDER * 8000 >= REACH * 8000
+
+
+def test_a_packet_without_audio_after_a_gap_harms_nobody() -> None:
+    heard, talker = Heard(), Talker()
+    packets = talker.say(b"\x20" * 1600)
+    talker.sequence += 2
+    talker.pause(0.04)
+    empty = build_packet(0, talker.sequence, talker.timestamp, talker.ssrc, b"")
+    packets.append(Timed(talker.at, empty))
+    talker.sequence += 1
+    packets += talker.say(b"\x20" * 1600)
+    heard.feed(packets, 1.0)
+    assert heard.voice().size == 3200 + 320

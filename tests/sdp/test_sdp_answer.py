@@ -12,6 +12,7 @@ from mediaserver.errors import PeerError
 from mediaserver.sdp.codec import COMFORT_NOISE, PCMA, PCMU, Codec
 from mediaserver.sdp.description import SessionDescription
 from mediaserver.sdp.negotiation import AudioSession, Direction, LocalAudio, make_answer
+from mediaserver.sdp.refusal import DescriptionRefused
 
 PEER = "198.51.100.9"
 C = f"c=IN IP4 {PEER}"
@@ -27,11 +28,11 @@ def agreed(local: LocalAudio, *media: str, session: tuple[str, ...] = (C,)) -> A
     return make_answer(described(*media, session=session), local)[1]
 
 
-def refusal(local: LocalAudio, *media: str, session: tuple[str, ...] = (C,)) -> str:
-    with pytest.raises(PeerError) as refused:
+def refusal(local: LocalAudio, *media: str, session: tuple[str, ...] = (C,)) -> DescriptionRefused:
+    with pytest.raises(DescriptionRefused) as refused:
         make_answer(described(*media, session=session), local)
     assert refused.value.status == 488
-    return refused.value.reason
+    return refused.value
 
 
 def test_a_plain_offer_is_answered_in_full(local: LocalAudio) -> None:
@@ -297,32 +298,39 @@ def test_the_first_acceptable_audio_is_taken_and_the_others_keep_their_place(
 
 
 @pytest.mark.parametrize(
-    ("lines", "why"),
+    ("lines", "why", "code"),
     [
-        ((), "no m-line"),
-        (("m=audio 4 RTP/AVP 18",), "no codec"),
-        (("m=audio 4 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"), "no codec"),
-        (("m=audio 4 RTP/AVP 13",), "no codec"),
-        (("m=audio 4 RTP/AVP 9",), "no codec"),
-        (("m=audio 0 RTP/AVP 0",), "port 0"),
-        (("m=video 4 RTP/AVP 0",), "not audio"),
-        (("m=audio 4 RTP/SAVP 0", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x"), "profile"),
-        (("m=audio 4 UDP/TLS/RTP/SAVPF 0",), "profile"),
-        (("m=audio 4 udp 0",), "profile"),
-        (("m=audio 4 RTP/AVP 0", "c=IN IP6 2001:db8::1"), "other IP version"),
-        (("m=audio 4 RTP/AVP 0", "c=IN IP4 224.2.1.1/127"), "multicast"),
-        (("m=audio 4 RTP/AVP 0", "c=IN IP4 255.255.255.255"), "broadcast"),
-        (("m=audio 4 RTP/AVP 0", "c=ATM NSAP 47.0091"), "Internet"),
+        ((), "no m-line", 304),
+        (("m=audio 4 RTP/AVP 18",), "no codec", 305),
+        (("m=audio 4 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"), "no codec", 305),
+        (("m=audio 4 RTP/AVP 13",), "no codec", 305),
+        (("m=audio 4 RTP/AVP 9",), "no codec", 305),
+        (("m=audio 0 RTP/AVP 0",), "port 0", 399),
+        (("m=video 4 RTP/AVP 0",), "not audio", 304),
+        (("m=audio 4 RTP/SAVP 0", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x"), "profile", 302),
+        (("m=audio 4 UDP/TLS/RTP/SAVPF 0",), "profile", 302),
+        (("m=audio 4 udp 0",), "profile", 302),
+        (("m=audio 4 RTP/AVP 0", "c=IN IP6 2001:db8::1"), "other IP version", 301),
+        (("m=audio 4 RTP/AVP 0", "c=IN IP4 224.2.1.1/127"), "multicast", 330),
+        (("m=audio 4 RTP/AVP 0", "c=IN IP4 255.255.255.255"), "broadcast", 330),
+        (("m=audio 4 RTP/AVP 0", "c=ATM NSAP 47.0091"), "Internet", 300),
     ],
 )
 def test_an_offer_without_audio_for_us_is_refused_with_488(
-    local: LocalAudio, lines: tuple[str, ...], why: str
+    local: LocalAudio, lines: tuple[str, ...], why: str, code: int
 ) -> None:
-    assert why in refusal(local, *lines)
+    refused = refusal(local, *lines)
+    assert (why in refused.reason, refused.code) == (True, code)
+
+
+def test_the_code_of_a_refusal_is_that_of_the_audio_not_of_the_video_beside_it(
+    local: LocalAudio,
+) -> None:
+    assert refusal(local, "m=video 6 RTP/AVP 96", "m=audio 4 RTP/AVP 18").code == 305
 
 
 def test_an_offer_without_an_address_is_refused(local: LocalAudio) -> None:
-    assert "no c= line" in refusal(local, "m=audio 4 RTP/AVP 0", session=())
+    assert "no c= line" in refusal(local, "m=audio 4 RTP/AVP 0", session=()).reason
 
 
 def test_an_address_may_be_a_name_which_is_not_looked_up(local: LocalAudio) -> None:

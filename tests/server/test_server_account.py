@@ -116,12 +116,51 @@ async def listened(server: Server, receiver: Receiver, speech: tuple[Path, ...])
     return told(server, final.params["recording_id"], Truth())
 
 
+class Calls:
+    """What was told of each call, or what went wrong with it."""
+
+    def __init__(self, found: dict[str, Told | BaseException]) -> None:
+        self._found = found
+
+    def __getitem__(self, name: str) -> Told:
+        found = self._found[name]
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+
+async def cut_off(folder: Path, receiver: Receiver, speech: tuple[Path, ...]) -> Told:
+    """Speak with losses to a server of one's own, which is killed."""
+    record = {
+        "initial_timeout": 0,
+        "end_silence_timeout": 0,
+        "max_length": 60,
+        "status_url": receiver.url("/account/cut"),
+    }
+    server = Server(folder, {CUT: [{"record": record}]})
+    packets, lost = lose(Talker().say(passage(speech, 4.0)[0]), SHARE, 6)
+    await asyncio.to_thread(server.start)
+    async with Phone.open(server.sip) as phone:
+        await phone.call(CUT)
+        await phone.say(packets)
+        # Beyond what may still wait to be written: that of the last second.
+        await phone.say(Talker(ssrc=7, at=0.0).say(b"\xff" * 8000 * 2))
+        await asyncio.to_thread(server.kill)
+        phone.over = True
+    await asyncio.to_thread(server.start)
+    try:
+        final = await receiver.until_final("/account/cut", 20)
+        return told(server, final.params["recording_id"], Truth(lost=len(lost)))
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
 @pytest.fixture(scope="module")
 def calls(
     tmp_path_factory: pytest.TempPathFactory,
     receiver: Receiver,
     speech_files: tuple[Path, ...],
-) -> Iterator[dict[str, Told]]:
+) -> Iterator[Calls]:
     speech = tuple(choose(speech_files, 2.0, 6.0))
     url = receiver.url("/account/")
     endless = {"initial_timeout": 0, "end_silence_timeout": 0}
@@ -139,24 +178,29 @@ def calls(
     }
     server = Server(tmp_path_factory.mktemp("account"), scripts)
 
-    async def everything() -> dict[str, Told]:
+    async def everything() -> Calls:
         works = (troubled, ended_by_silence, listened)
-        done = await asyncio.gather(*(work(server, receiver, speech) for work in works))
-        return {work.__name__: one for work, one in zip(works, done, strict=True)}
+        done = await asyncio.gather(
+            *(work(server, receiver, speech) for work in works),
+            cut_off(tmp_path_factory.mktemp(CUT), receiver, speech),
+            return_exceptions=True,
+        )
+        names = (*(work.__name__ for work in works), CUT)
+        return Calls(dict(zip(names, done, strict=True)))
 
     with server:
         yield asyncio.run(everything())
 
 
 @pytest.mark.parametrize("name", ["troubled", "ended_by_silence", "listened"])
-def test_the_parts_add_up_to_the_duration(calls: dict[str, Told], name: str) -> None:
+def test_the_parts_add_up_to_the_duration(calls: Calls, name: str) -> None:
     call = calls[name]
     assert sum(call.milliseconds.values()) == call.samples * 1000 // 8000
     seconds = float(call.resource["duration"].removesuffix("s"))
     assert sum(call.milliseconds.values()) == int(1000 * seconds)
 
 
-def test_what_was_lost_held_and_pressed_is_told_within_a_packet(calls: dict[str, Told]) -> None:
+def test_what_was_lost_held_and_pressed_is_told_within_a_packet(calls: Calls) -> None:
     call = calls["troubled"]
     truth, found = call.truth, call.milliseconds
     assert abs(found["lost"] - PACKET_MS * truth.lost) <= PACKET_MS
@@ -167,7 +211,7 @@ def test_what_was_lost_held_and_pressed_is_told_within_a_packet(calls: dict[str,
     assert abs(found["speech"] + found["lost"] - truth.spoken) <= 0.1 * truth.spoken
 
 
-def test_the_legs_packets_are_counted_and_rated(calls: dict[str, Told]) -> None:
+def test_the_legs_packets_are_counted_and_rated(calls: Calls) -> None:
     call = calls["troubled"]
     leg = call.account["leg"]
     assert leg["packets_received"] == call.truth.sent
@@ -179,7 +223,7 @@ def test_the_legs_packets_are_counted_and_rated(calls: dict[str, Told]) -> None:
     assert calls["ended_by_silence"].account["leg"]["mos"] == 4.41
 
 
-def test_the_trace_says_why_it_stopped(calls: dict[str, Told]) -> None:
+def test_the_trace_says_why_it_stopped(calls: Calls) -> None:
     trace = calls["troubled"].account["trace"]
     assert trace["stop_reason"] == "hangup"
     trace = calls["ended_by_silence"].account["trace"]
@@ -192,41 +236,17 @@ def test_the_trace_says_why_it_stopped(calls: dict[str, Told]) -> None:
     assert trace["voice"]["mode"] == 2
 
 
-def test_of_what_the_party_heard_it_is_told_what_was_sent(calls: dict[str, Told]) -> None:
+def test_of_what_the_party_heard_it_is_told_what_was_sent(calls: Calls) -> None:
     found = calls["listened"].milliseconds
     assert set(found) == {"paused", "sent", "silence"}
     assert abs(found["sent"] - 1000) <= 2 * PACKET_MS
     assert "spurts" not in calls["listened"].account["trace"]
 
 
-async def test_what_was_lost_before_a_crash_is_told_after_it(
-    tmp_path: Path, receiver: Receiver, speech_files: tuple[Path, ...]
-) -> None:
-    speech = tuple(choose(speech_files, 2.0, 6.0))
-    record = {
-        "initial_timeout": 0,
-        "end_silence_timeout": 0,
-        "max_length": 60,
-        "status_url": receiver.url("/account/cut"),
-    }
-    server = Server(tmp_path / "cut", {CUT: [{"record": record}]})
-    packets, lost = lose(Talker().say(passage(speech, 4.0)[0]), SHARE, 6)
-    await asyncio.to_thread(server.start)
-    async with Phone.open(server.sip) as phone:
-        await phone.call(CUT)
-        await phone.say(packets)
-        # Beyond what may still wait to be written: that of the last second.
-        await phone.say(Talker(ssrc=7, at=0.0).say(b"\xff" * 8000 * 2))
-        await asyncio.to_thread(server.kill)
-        phone.over = True
-    await asyncio.to_thread(server.start)
-    try:
-        final = await receiver.until_final("/account/cut", 20)
-        call = told(server, final.params["recording_id"], Truth())
-    finally:
-        await asyncio.to_thread(server.stop)
+def test_what_was_lost_before_a_crash_is_told_after_it(calls: Calls) -> None:
+    call = calls[CUT]
     assert sum(call.milliseconds.values()) == call.samples * 1000 // 8000
-    assert call.milliseconds["lost"] == PACKET_MS * len(lost)
+    assert call.milliseconds["lost"] == PACKET_MS * call.truth.lost
     trace = call.account["trace"]
     assert trace["stop_reason"] == "restart"
     assert trace["rules"]["max_length"] == 60

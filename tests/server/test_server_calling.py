@@ -28,6 +28,8 @@ GAP = 0.4
 BEFORE, PAUSED, AFTER, STOPPED = 400, 1000, 1600, 2200
 """Hz of what is said before a pause, in it, after it, and after the stop."""
 NAMES = ("skip", "silence", "beep", "several", "end", "unanswered", "hang-up", "storm")
+WAYS = ("skip", "silence")
+"""What may become of the time of a pause."""
 FOR_EVER = {"initial_timeout": 0, "end_silence_timeout": 0}
 
 
@@ -140,10 +142,20 @@ def check_callbacks(application: Application, behavior: str) -> None:
     assert {c.params["recording_id"] for c in callbacks} == {callbacks[0].params["recording_id"]}
 
 
+@pytest.fixture(scope="module")
+def paused(server: Server, receiver: Receiver) -> dict[str, Application]:
+    """A call that was paused in each way; both are made at once."""
+
+    async def call_all() -> list[Application]:
+        return await asyncio.gather(*(paused_call(server, receiver, way) for way in WAYS))
+
+    return dict(zip(WAYS, asyncio.run(call_all()), strict=True))
+
+
 async def test_a_pause_that_is_skipped_is_not_in_the_file(
-    server: Server, receiver: Receiver
+    server: Server, paused: dict[str, Application]
 ) -> None:
-    application = await paused_call(server, receiver, "skip")
+    application = paused["skip"]
     check_callbacks(application, "skip")
     params = await application.ended()
     samples = server.samples(params["recording_id"])
@@ -160,8 +172,10 @@ async def test_a_pause_that_is_skipped_is_not_in_the_file(
     assert params["end_time"] - params["start_time"] > 3.5  # the pause passed all the same
 
 
-async def test_a_pause_of_silence_keeps_the_timing(server: Server, receiver: Receiver) -> None:
-    application = await paused_call(server, receiver, "silence")
+async def test_a_pause_of_silence_keeps_the_timing(
+    server: Server, paused: dict[str, Application]
+) -> None:
+    application = paused["silence"]
     check_callbacks(application, "silence")
     params = await application.ended()
     samples = server.samples(params["recording_id"])

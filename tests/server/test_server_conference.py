@@ -67,6 +67,14 @@ def server(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iter
         "beeping": [{"join_conference": {"name": "beeping"}}],
         "sample": yaml.safe_load((CONFIG / "conference.yaml").read_text())["sections"]["main"],
         "tour": join("tour"),
+        "listened": join(
+            "listened",
+            stream={
+                "url": "${call.headers[0].value}",
+                "codec": "G722",
+                "status_url": receiver.url("/told/listened-stream"),
+            },
+        ),
         "guide": join(
             "tour",
             stream={
@@ -306,6 +314,34 @@ async def test_the_server_of_a_stream_hears_the_conference_and_is_heard_by_all_b
     await receiver.until(lambda: len(receiver.at("/told/tour-stream")) == 2)
     events = [callback.params for callback in receiver.at("/told/tour-stream")]
     assert [event["state"] for event in events] == ["streaming", "finished"]
+
+
+async def test_any_member_may_have_the_stream_of_the_conference_stopped(
+    server: Server, receiver: Receiver
+) -> None:
+    told, streamed = "/told/listened", "/told/listened-stream"
+
+    async def stop(call: str, control_id: str) -> int:
+        order = {"command": "calling.stream.stop", "id": call, "params": {"control_id": control_id}}
+        body = json.dumps(order).encode()
+        return (await asyncio.to_thread(server.post, "/api/calling/calls", body)).status
+
+    async with Listener.open() as listener:
+        url = f"X-Url: {listener.url()}"
+        async with calling(server, "listened", "PCMU", "one", url):
+            stream = await listener.came()
+            async with calling(server, "listened", "PCMU", "two", url):
+                _, other = await joined(receiver, "listened", 2)
+                await receiver.until(lambda: bool(receiver.at(streamed)))
+                control_id = receiver.at(streamed)[0].params["control_id"]
+                assert await stop(other, "another") == 404
+                assert await stop(other, control_id) == 200
+                await asyncio.wait_for(stream.over.wait(), 8)
+                assert stream.messages[-1]["stop"]["reason"] == "stopped"
+                await receiver.until(lambda: len(receiver.at(streamed)) == 2)
+                assert receiver.at(streamed)[1].params["reason"] == "stopped"
+                assert await stop(other, control_id) == 404
+                assert receiver.at(told)[-1].params["size"] == 2  # and the conference goes on
 
 
 async def test_a_conference_goes_on_without_a_stream_that_cannot_be_had(

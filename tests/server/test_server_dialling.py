@@ -170,8 +170,9 @@ async def test_a_call_that_is_refused_has_failed_and_says_why(
     async with Callee.wait(server.sip) as callee:
         call_id = await application.dial(callee.uri)
         await callee.rung()
-        await callee.reply(status, reason)
+        await callee.reply(status, reason, fields=[f'Warning: 399 there "as told {status}"'])
         assert (await application.told("ended"))["end_reason"] == told
+    assert f"as told {status}" in [line.get("why") for line in server.lines()]
     assert application.states == ["created", "ended"]
     call = await application.get(f"/{call_id}")
     assert (call["status"], call["duration"]) == ("failed", None)

@@ -28,6 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "busy": [{"hangup": {"reason": "busy"}}],
             "declines": [{"hangup": {"reason": "decline"}}],
             "slow": [{"sleep": 5000}, {"answer": {}}],
+            "g729": [{"answer": {"codecs": "G729"}}],
         },
     ).start()
     yield server
@@ -44,6 +45,7 @@ async def test_404_nobody_by_that_name(server: Server, transport: str) -> None:
         answer = await phone.invite("nobody")
         assert answer.status == 404
         assert "tag=" in answer.get("to")
+        assert "no route" in answer.get("warning")
 
 
 @pytest.mark.parametrize("method", ["REGISTER", "SUBSCRIBE", "PUBLISH", "MESSAGE", "REFER"])
@@ -51,6 +53,8 @@ async def test_405_a_known_method_that_is_not_for_us(server: Server, method: str
     async with Phone.open(server.sip) as phone:
         answer = await phone.ask(phone.compose(method, uri=target(server)))
         assert answer.status == 405
+        if method == "REGISTER":
+            assert "nobody registers here" in answer.get("warning")
         assert {"INVITE", "ACK", "BYE", "CANCEL", "OPTIONS"} <= {
             name.strip() for name in answer.get("allow").split(",")
         }
@@ -143,10 +147,25 @@ def via(phone: Phone, branch: str) -> str:
     return f"SIP/2.0/UDP {host}:{port};branch={branch};rport"
 
 
-@pytest.mark.parametrize("body", [VIDEO, VIDEO.replace(b"RTP/AVP", b"RTP/SAVP")])
+@pytest.mark.parametrize("body", [VIDEO, VIDEO.replace(b"RTP/AVP", b"RTP/SAVPX")])
 async def test_488_no_codec_in_common(server: Server, body: bytes) -> None:
     async with Phone.open(server.sip) as phone:
-        assert (await phone.invite("mailbox", body=body)).status == 488
+        answer = await phone.invite("mailbox", body=body)
+        assert answer.status == 488
+        code, why = (305, "has no codec that is spoken here")
+        if b"SAVPX" in body:
+            code, why = (302, "needs a profile other than RTP/AVP and RTP/SAVP")
+        sentence = f"no audio can be accepted: m-line 1 {why}; m-line 2 is not audio"
+        assert answer.get("warning") == f'{code} {server.host} "{sentence}"'
+        assert sentence in [line.get("error") for line in server.lines()]
+
+
+async def test_488_none_of_the_codecs_the_script_asks_for(server: Server) -> None:
+    async with Phone.open(server.sip) as phone:
+        answer = await phone.invite("g729")
+        assert answer.status == 488
+        assert answer.get("warning").startswith(f"305 {server.host} ")
+        assert "G729" in answer.get("warning")
 
 
 async def test_488_a_reinvite_that_cannot_be_met_leaves_the_call_as_it_was(
@@ -154,14 +173,18 @@ async def test_488_a_reinvite_that_cannot_be_met_leaves_the_call_as_it_was(
 ) -> None:
     async with Phone.open(server.sip) as phone:
         await phone.call("mailbox")
-        assert (await phone.invite("mailbox", body=VIDEO)).status == 488
+        refused = await phone.invite("mailbox", body=VIDEO)
+        assert refused.status == 488
+        assert refused.get("warning").startswith(f'305 {server.host} "no audio can be accepted: ')
         assert (await phone.invite("mailbox")).status == 200
         await phone.hang_up()
 
 
 async def test_400_sdp_that_is_none(server: Server) -> None:
     async with Phone.open(server.sip) as phone:
-        assert (await phone.invite("mailbox", body=b"this is no SDP\r\n")).status in {400, 488}
+        answer = await phone.invite("mailbox", body=b"this is no SDP\r\n")
+        assert answer.status == 400
+        assert answer.get("warning").startswith(f'399 {server.host} "SDP line 1: ')
 
 
 @pytest.mark.parametrize("name", ["From", "To", "Call-ID", "CSeq"])

@@ -26,6 +26,7 @@ from farend.speech import encode, key_payloads
 from farend.talker import Talker
 from farend.transferee import Transferee
 from farend.waveform import Samples, decode, level, sine
+from mediaserver.audio.opus import frame_duration
 
 LOUD = -35.0
 """dB of a tone that was heard some of the time; they are said at -12 dB."""
@@ -437,6 +438,31 @@ async def test_a_play_is_heard_between_what_the_server_of_a_stream_says(
         await phone.hang_up()
 
 
+async def test_a_play_without_an_end_does_not_keep_a_stream_silent(
+    server: Server, listener: Listener
+) -> None:
+    async with calling(server, "bot", listener.url()) as phone:
+        party = await listener.came()
+        play = {"type": "ringtone", "params": {"name": "us", "duration": 0.4}}
+        call_id = party.headers["x-mediaserver-call"]
+        asked = await command(server, call_id, "calling.play", control_id="p", play=[play], loop=0)
+        assert asked[0] == 200
+        await until(lambda: len(phone.heard) >= 25, "nothing is heard")
+        said = encode("PCMU", sine(900.0, 0.4, 8000.0))
+        await party.say("media", payload=base64.b64encode(said).decode())
+        await party.say("mark", name="said")
+        await until(lambda: party.of("mark"), "the stream is not heard")
+        count = len(phone.heard)
+        await until(lambda: len(phone.heard) >= count + 10, "the play does not go on")
+        frames = phone.received()
+        frames = frames[: frames.size // 160 * 160].reshape(-1, 160)
+        assert sum(level(frame, 900.0) > LOUD for frame in frames) == 20
+        assert level(frames[count + 2 :].ravel(), RING) > LOUD
+        stopped = await command(server, call_id, "calling.play.stop", control_id="p")
+        assert stopped[0] == 200
+        await phone.hang_up()
+
+
 async def test_a_caller_who_hangs_up_takes_the_stream_with_him(
     server: Server, listener: Listener
 ) -> None:
@@ -522,6 +548,17 @@ async def test_an_application_taps_streams_and_stops_both(
 
         await until(come, "no audio")
         assert {(p[1] & 0x7F, len(p)) for p in packets[3:]} == {(8, 12 + 240)}
+        rtp["params"] |= {"codec": "opus", "ptime": 60}  # type: ignore[operator]
+        asked = {"control_id": "o", "tap": tap, "device": rtp}
+        assert (await ask("calling.tap", **asked))[0] == 200
+        packets.clear()
+
+        def wide() -> list[bytes]:
+            packets.extend(p for p in port.packets() if p[1] & 0x7F == 96)
+            return packets[2:]
+
+        await until(wide, "no audio in Opus")
+        assert {frame_duration(p[12:]) for p in packets} == {2880}
 
         url = listener.url("/more")
         params = {"customer": {"tier": 1}}
@@ -534,7 +571,7 @@ async def test_an_application_taps_streams_and_stops_both(
         assert (start["tracks"], start["customParameters"]) == (["outbound"], params)
         assert more.headers["authorization"] == "Bearer x"
         assert await ask("calling.stream", control_id="t", url=url) == (422, "control_id")
-        assert await ask("calling.stream", control_id="y", url=url, codec="OPUS") == (422, "codec")
+        assert await ask("calling.stream", control_id="y", url=url, codec="GSM") == (422, "codec")
         none = await ask("calling.stream", control_id="y", url=listener.url("/no"))
         assert none == (422, "url")
         assert (await ask("calling.stream.stop", control_id="t"))[0] == 200

@@ -35,10 +35,7 @@ TARGET = SipUri.parse("sip:bob@192.0.2.9")
 
 def called(bench: Bench, hop: Hop = UDP_HOP, body: bytes = OFFER) -> tuple[Session, Request]:
     """A call on its way, and its INVITE."""
-    session = bench.agent.invite(
-        TARGET, [hop], lambda _: body, bench.now, from_="Us <sip:us@example.com>"
-    )
-    return session, only_request(bench.drain(), "INVITE")
+    return bench.call(hop, offer=lambda _: body, from_="Us <sip:us@example.com>")
 
 
 def established(bench: Bench) -> tuple[Session, Request]:

@@ -28,6 +28,7 @@ from mediaserver.sip.events import (
 from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.message import Request, Response
 from mediaserver.sip.session import EndCause, Session, SessionState
+from mediaserver.sip.warning import WarningValue
 
 
 def invited(bench: Bench, **fields: object) -> Session:
@@ -233,6 +234,15 @@ def test_the_application_refuses() -> None:
     assert refusal.to.tag == session.local_tag
     assert session.over
     assert bench.kinds() == ["Invited"]
+
+
+def test_a_refusal_says_why_in_a_warning_of_our_address() -> None:
+    bench = Bench()
+    session = invited(bench)
+    bench.agent.reject(session, 488, bench.now, warning=(305, 'no "G729" \\ here\r\nX: y'))
+    (value,) = only_response(bench.drain()).headers.get_all("Warning")
+    said = WarningValue.first([value])
+    assert said == WarningValue(305, UDP_HOP.local[0], 'no "G729" \\ here\ufffd\ufffdX: y')
 
 
 def test_a_provisional_response_is_repeated_each_minute() -> None:

@@ -35,15 +35,7 @@ def challenge(nonce: str, *, realm: str = "trunk", more: str = "", proxy: bool =
 def called(
     bench: Bench, credentials: Credentials | None = CREDENTIALS, *hops: Hop
 ) -> tuple[Session, Request]:
-    session = bench.agent.invite(
-        TARGET,
-        [UDP_HOP, *hops],
-        lambda _: OFFER,
-        bench.now,
-        from_="<sip:us@example.com>",
-        credentials=credentials,
-    )
-    return session, only_request(bench.drain(), "INVITE")
+    return bench.call(UDP_HOP, *hops, credentials=credentials)
 
 
 def refuse(bench: Bench, asked: Request, status: int, *headers: str) -> list[Request]:

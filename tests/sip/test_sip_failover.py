@@ -13,7 +13,6 @@ from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.message import Request
 from mediaserver.sip.placement import HOP_PATIENCE
 from mediaserver.sip.session import Session, SessionState
-from mediaserver.sip.uri import SipUri
 
 HOPS = [Hop(Transport.UDP, US, (f"192.0.2.{host}", 5060)) for host in (31, 32, 33)]
 
@@ -25,10 +24,7 @@ def offer(hop: Hop) -> bytes:
 def called(
     bench: Bench, hops: list[Hop] = HOPS, offer: Callable[[Hop], bytes] = offer
 ) -> tuple[Session, Request]:
-    session = bench.agent.invite(
-        SipUri.parse("sip:bob@example.org"), hops, offer, bench.now, from_="<sip:us@example.com>"
-    )
-    return session, only_request(bench.drain(), "INVITE")
+    return bench.call(*hops, offer=offer)
 
 
 def invites(bench: Bench) -> list[tuple[float, str, Request]]:

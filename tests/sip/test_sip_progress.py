@@ -5,7 +5,6 @@ from __future__ import annotations
 from farend.sip_bench import (
     ANSWER,
     OFFER,
-    UDP_HOP,
     Bench,
     only_request,
     only_response,
@@ -17,21 +16,12 @@ from mediaserver.sip.events import Answered, Progressed
 from mediaserver.sip.message import Request, Response
 from mediaserver.sip.placement import MAX_BRANCHES, MAX_RELIABLE
 from mediaserver.sip.session import Session
-from mediaserver.sip.uri import SipUri
 
 OTHER = ANSWER.replace(b"192.0.2.1", b"192.0.2.2")
 
 
 def called(bench: Bench, body: bytes = OFFER) -> tuple[Session, Request]:
-    session = bench.agent.invite(
-        SipUri.parse("sip:bob@192.0.2.9"),
-        [UDP_HOP],
-        lambda _: body,
-        bench.now,
-        from_="<sip:us@example.com>",
-        credentials=Credentials("u", "p"),
-    )
-    return session, only_request(bench.drain(), "INVITE")
+    return bench.call(offer=lambda _: body, credentials=Credentials("u", "p"))
 
 
 def reliably(

@@ -7,7 +7,6 @@ import pytest
 from farend.sip_bench import (
     ANSWER,
     OFFER,
-    UDP_HOP,
     Bench,
     only_request,
     only_response,
@@ -19,20 +18,12 @@ from mediaserver.sip.events import Ended, ReferAnswered, ReferProgressed
 from mediaserver.sip.message import Request
 from mediaserver.sip.referral import MAX_NEWS
 from mediaserver.sip.session import EndCause, Session
-from mediaserver.sip.uri import SipUri
 
 CAROL = "sip:carol@192.0.2.20"
 
 
 def established(bench: Bench) -> tuple[Session, Request]:
-    session = bench.agent.invite(
-        SipUri.parse("sip:bob@192.0.2.9"),
-        [UDP_HOP],
-        lambda _: OFFER,
-        bench.now,
-        from_="Us <sip:us@example.com>",
-    )
-    invite = only_request(bench.drain(), "INVITE")
+    session, invite = bench.call(from_="Us <sip:us@example.com>")
     bench.receive(response(invite, 200, body=ANSWER))
     return session, invite
 
@@ -221,9 +212,7 @@ def test_a_refer_needs_a_call_that_is_up() -> None:
     bench.receive(bye)
     bench.agent.refer(session, CAROL, bench.now)
     assert bench.drain() == []
-    early = bench.agent.invite(
-        SipUri.parse("sip:bob@192.0.2.9"), [UDP_HOP], lambda _: OFFER, bench.now, from_="sip:us@x"
-    )
+    early, _ = bench.call()
     with pytest.raises(LocalError, match="established"):
         bench.agent.refer(early, CAROL, bench.now)
 
@@ -242,10 +231,7 @@ def test_an_incoming_refer_is_refused_with_what_is_taken() -> None:
 
 def test_what_a_peer_takes_is_what_it_said_last() -> None:
     bench = Bench()
-    session = bench.agent.invite(
-        SipUri.parse("sip:bob@192.0.2.9"), [UDP_HOP], lambda _: OFFER, bench.now, from_="sip:us@x"
-    )
-    invite = only_request(bench.drain(), "INVITE")
+    session, invite = bench.call()
     assert not session.allows("INFO")
     allow = ["Allow: INVITE, ACK, INFO", "Allow: BYE, X-ODD"]
     bench.receive(response(invite, 200, headers=allow, body=ANSWER))

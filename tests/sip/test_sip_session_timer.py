@@ -7,7 +7,6 @@ import pytest
 from farend.sip_bench import (
     ANSWER,
     OFFER,
-    UDP_HOP,
     Bench,
     only_request,
     only_response,
@@ -17,22 +16,13 @@ from farend.sip_bench import (
 from mediaserver.sip.events import Ended, Refused
 from mediaserver.sip.message import Request, Response
 from mediaserver.sip.session import EndCause, Session, SessionState
-from mediaserver.sip.uri import SipUri
 
 UPDATE = "Allow: INVITE, ACK, BYE, UPDATE"
 NO_UPDATE = "Allow: INVITE, ACK, BYE"
 
 
 def called(bench: Bench, interval: int | None = None) -> tuple[Session, Request]:
-    session = bench.agent.invite(
-        SipUri.parse("sip:bob@192.0.2.9"),
-        [UDP_HOP],
-        lambda _: OFFER,
-        bench.now,
-        from_="<sip:us@example.com>",
-        interval=interval,
-    )
-    return session, only_request(bench.drain(), "INVITE")
+    return bench.call(interval=interval)
 
 
 def answered(bench: Bench, *headers: str) -> tuple[Session, Request]:

@@ -190,7 +190,7 @@ async def test_r16_thousands_of_short_calls_leave_nothing_behind(
             async with lane, Phone.open(server.sip, user=f"f{number}") as phone:
                 for _ in range(100):
                     if number % 2:
-                        answer = await phone.invite("short", body=OPUS_ALONE)
+                        answer = await phone.invite("short", body=G729_ALONE)
                     else:
                         answer = await phone.give_up("wait")
                     if answer.status != 503:  # every port rests for a while
@@ -223,9 +223,9 @@ async def test_r16_thousands_of_short_calls_leave_nothing_behind(
         assert later - memory < 0.05 * memory
 
 
-OPUS_ALONE = (
+G729_ALONE = (
     b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-    b"m=audio 9 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n"
+    b"m=audio 9 RTP/AVP 18\r\na=rtpmap:18 G729/8000\r\n"
 )
 
 

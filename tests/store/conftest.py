@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from farend.shelf import numbered
 from mediaserver.recording.announcement import Announcement
-from mediaserver.recording.resource import Direction, Format, Recording, Source, Span
-from mediaserver.recording.states import State
+from mediaserver.recording.resource import Recording
 from mediaserver.store.database import Database
 
 DAWN = 1_700_000_000_000_000
@@ -26,22 +26,8 @@ def make_recording() -> Callable[..., Recording]:
     """A factory of recordings: number n has its own id and is n microseconds younger than 0."""
 
     def make(number: int, **changes: Any) -> Recording:
-        fields: dict[str, Any] = {
-            "id": f"{number:08x}-0000-4000-8000-000000000000",
-            "project_id": "project",
-            "call_id": "call",
-            "control_id": "control",
-            "source": Source.RECORD_ACTION,
-            "state": State.RECORDING,
-            "format": Format.WAV,
-            "direction": Direction.SPEAK,
-            "stereo": False,
-            "status_url": None,
-            "created_at": DAWN + number,
-            "started_at": DAWN + number,
-            "span": Span(journal="journal/leg", rate=8000, start=0),
-        }
-        return Recording(**fields | changes)
+        begun = {"created_at": DAWN + number, "started_at": DAWN + number}
+        return numbered(number, **begun | changes)
 
     return make
 

@@ -12,7 +12,7 @@ from farend.journals import FIRST, tone, write_journal
 from farend.tape import StillClock
 from mediaserver.calls.backlog import Backlog
 from mediaserver.calls.ledger import Ledger
-from mediaserver.calls.recording import Studio
+from mediaserver.calls.studio import Studio
 from mediaserver.errors import LocalError
 from mediaserver.recording.announcement import Envelope
 from mediaserver.recording.rendering import Rendered, RendererFull, RenderJob

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from farend.encoder_work import PERFORM, Work, die_once, loop_for_ever, pid, plod, sleep
+from farend.encoder_work import PERFORM, Work, die_once, hang, meet, pid, plod, sleep
 from farend.journals import job_for, tone, write_journal
 from mediaserver.errors import LocalError
 from mediaserver.recording.rendering import RendererFull
@@ -36,11 +36,6 @@ async def renderer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Renderer]:
     one = Renderer(1)
     yield one
     await one.close()
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder_process, "PATIENCE", 4.0)
 
 
 def is_zombie(pid: int) -> bool:
@@ -119,8 +114,7 @@ async def test_what_cannot_be_rendered_is_said_in_a_sentence(tmp_path: Path) -> 
         await renderer.close()
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_a_stopped_encoder_is_killed_and_the_job_done_by_another(renderer: Renderer) -> None:
+async def a_stopped_encoder_is_killed_and_the_job_done_by_another(renderer: Renderer) -> None:
     first: Any = await renderer.render(work(pid))
     os.kill(first, signal.SIGSTOP)
     second: Any = await renderer.render(work(pid))
@@ -128,8 +122,7 @@ async def test_a_stopped_encoder_is_killed_and_the_job_done_by_another(renderer:
     assert gone(first)
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_a_job_too_large_for_the_pipe_to_a_stopped_encoder_holds_up_nothing(
+async def a_job_too_large_for_the_pipe_to_a_stopped_encoder_holds_up_nothing(
     renderer: Renderer,
 ) -> None:
     first: Any = await renderer.render(work(pid))
@@ -141,18 +134,55 @@ async def test_a_job_too_large_for_the_pipe_to_a_stopped_encoder_holds_up_nothin
     assert await making != first
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_a_job_no_encoder_gets_on_with_fails_and_the_next_does_not(
-    renderer: Renderer,
-) -> None:
+async def a_job_no_encoder_gets_on_with_fails_and_the_next_does_not(renderer: Renderer) -> None:
     with pytest.raises(LocalError, match="failed 3 times"):
-        await renderer.render(work(loop_for_ever))
+        await renderer.render(work(hang))
     assert await renderer.render(work(pid)) in renderer.pids  # type: ignore[comparison-overlap]
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_an_encoder_that_gets_on_is_given_its_time(renderer: Renderer) -> None:
-    assert await renderer.render(work(partial(plod, 6.0))) == "done"  # type: ignore[comparison-overlap]
+async def an_encoder_that_gets_on_is_given_its_time(renderer: Renderer) -> None:
+    assert await renderer.render(work(partial(plod, 7.0))) == "done"  # type: ignore[comparison-overlap]
+
+
+WAITS: tuple[Callable[[Renderer], Awaitable[None]], ...] = (
+    a_job_no_encoder_gets_on_with_fails_and_the_next_does_not,
+    an_encoder_that_gets_on_is_given_its_time,
+    a_job_too_large_for_the_pipe_to_a_stopped_encoder_holds_up_nothing,
+    a_stopped_encoder_is_killed_and_the_job_done_by_another,
+)
+"""What takes as long as a process is waited for: all of it goes on at once."""
+
+
+@pytest.fixture(scope="module")
+def waits() -> dict[str, BaseException | None]:
+    """How each of `WAITS` ended, with a renderer of its own."""
+
+    async def live(number: int, story: Callable[[Renderer], Awaitable[None]]) -> None:
+        await asyncio.sleep(number)  # so many encoders that start at once would be late
+        renderer = Renderer(1)
+        try:
+            await story(renderer)
+        finally:
+            await renderer.close()
+
+    async def live_all() -> list[BaseException | None]:
+        stories = (live(number, story) for number, story in enumerate(WAITS))
+        return await asyncio.gather(*stories, return_exceptions=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(renderers, "RENDER", PERFORM)
+        patch.setattr(encoder_process, "PATIENCE", 5.0)
+        ends = asyncio.run(live_all())
+    return dict(zip((story.__name__ for story in WAITS), ends, strict=True))
+
+
+@pytest.mark.parametrize("story", [story.__name__ for story in WAITS])
+def test_an_encoder_is_waited_for_as_long_as_it_gets_on(
+    waits: dict[str, BaseException | None], story: str
+) -> None:
+    error = waits[story]
+    if error is not None:
+        raise error
 
 
 async def test_an_encoder_that_only_says_that_it_gets_on_is_ended_at_last(
@@ -181,7 +211,7 @@ def test_calls_are_left_their_cores(cores: int, encoders: int) -> None:
 
 @pytest.mark.usefixtures("renderer")
 async def test_encoders_are_started_as_they_are_needed_and_ended_when_they_are_not(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(renderers, "IDLE", 0.5)
     several = Renderer(3)
@@ -190,9 +220,11 @@ async def test_encoders_are_started_as_they_are_needed_and_ended_when_they_are_n
         assert await several.render(work(pid)) in several.pids  # type: ignore[comparison-overlap]
         assert len(several.pids) == 1
         used: list[Any] = await asyncio.gather(
-            *(several.render(work(partial(sleep, 0.3))) for _ in range(7))
+            *(several.render(work(partial(meet, tmp_path, 3))) for _ in range(3))
         )
         assert len(set(used)) == 3 == len(several.pids)
+        again: list[Any] = await asyncio.gather(*(several.render(work(pid)) for _ in range(7)))
+        assert set(again) <= set(used)
         await until(lambda: len(several.pids) == 1)
         kept = several.pids
         for pid_ in set(used) - set(kept):

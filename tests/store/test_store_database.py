@@ -46,20 +46,53 @@ async def test_the_writer_flushes_every_commit_and_readers_cannot_write(
 def _tables(path: Path) -> list[tuple[str, str]]:
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute(
-            "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' "
-            "AND name NOT LIKE 'sqlite_autoindex%' ORDER BY name"
+            "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_autoindex%' "
+            "ORDER BY name"
         ).fetchall()
     return [(name, " ".join((sql or "").split())) for name, sql in rows]
 
 
-async def test_the_migrations_make_the_tables_of_the_schema(tmp_path: Path) -> None:
-    await (await Database.open(tmp_path / "migrated")).dispose()
-    engine = create_engine(f"sqlite:///{tmp_path}/made.sqlite3")
-    schema.metadata.create_all(engine)
+def _migrate(path: Path, revision: str) -> None:
+    """Let the migrations make a database, up to one of them."""
+    from alembic import command
+    from alembic.config import Config
+
+    from mediaserver.store.migration import SCRIPTS
+
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.set_main_option("path_separator", "os")
+        command.upgrade(config, revision)
     engine.dispose()
-    made = _tables(tmp_path / "made.sqlite3")
-    assert made
-    assert _tables(tmp_path / "migrated" / FILE_NAME) == made
+
+
+def _revision(path: Path) -> list[tuple[str]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT version_num FROM alembic_version").fetchall()
+
+
+async def test_a_new_database_is_as_the_migrations_make_it(tmp_path: Path) -> None:
+    await (await Database.open(tmp_path)).dispose()
+    _migrate(tmp_path / "migrated.sqlite3", "head")
+    made, migrated = tmp_path / FILE_NAME, tmp_path / "migrated.sqlite3"
+    assert _tables(made)
+    assert _tables(made) == _tables(migrated)
+    assert _revision(made) == _revision(migrated) == [(schema.REVISION,)]
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+async def test_a_database_of_an_older_program_is_brought_up_to_date(
+    tmp_path: Path, revision: str
+) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    _migrate(old / FILE_NAME, revision)
+    await (await Database.open(old)).dispose()
+    await (await Database.open(tmp_path / "new")).dispose()
+    assert _tables(old / FILE_NAME) == _tables(tmp_path / "new" / FILE_NAME)
+    assert _revision(old / FILE_NAME) == [(schema.REVISION,)]
 
 
 def test_the_revision_of_the_schema_is_that_of_the_last_migration() -> None:
@@ -70,18 +103,18 @@ def test_the_revision_of_the_schema_is_that_of_the_last_migration() -> None:
     assert ScriptDirectory(str(SCRIPTS)).get_current_head() == schema.REVISION
 
 
-def test_opening_a_database_of_this_revision_does_not_load_alembic(tmp_path: Path) -> None:
+def test_neither_a_new_database_nor_one_of_this_revision_loads_alembic(tmp_path: Path) -> None:
     script = (
         "import asyncio, sys, pathlib\n"
         "from mediaserver.store.database import Database\n"
         "async def main():\n"
         f"    await (await Database.open(pathlib.Path({str(tmp_path)!r}))).dispose()\n"
-        "    print('alembic' in sys.modules)\n"
+        "    print({'alembic', 'sqlalchemy.dialects.postgresql'} & sys.modules.keys())\n"
         "asyncio.run(main())\n"
     )
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", script]
     runs = [subprocess.run(command, capture_output=True, check=True) for _ in range(2)]
-    assert [run.stdout.strip() for run in runs] == [b"True", b"False"]
+    assert [run.stdout.strip() for run in runs] == [b"set()", b"set()"]
     assert [run.stderr for run in runs] == [b"", b""]
 
 
@@ -231,7 +264,7 @@ async def test_a_read_that_is_cancelled_leaves_the_database_usable(
 
 _VICTIM = """
 import asyncio, pathlib, sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{tests!r}, {beside!r}]
 from conftest import make_recording, make_announcement
 from mediaserver.store.database import Database
 from mediaserver.store.recordings import Recordings
@@ -252,7 +285,8 @@ asyncio.run(main())
 
 def _kill_a_writer(folder: Path) -> list[int]:
     """Start a process that adds recordings, kill it; return the numbers it said were kept."""
-    script = _VICTIM.format(tests=str(Path(__file__).parent), folder=str(folder))
+    tests = Path(__file__).parent
+    script = _VICTIM.format(tests=str(tests), beside=str(tests.parent), folder=str(folder))
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as victim:
         assert victim.stdout is not None

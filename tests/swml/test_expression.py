@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mediaserver.swml.errors import ScriptError
-from mediaserver.swml.expression import Scope, has_variable, is_variable, substitute
+from mediaserver.swml.expression import Scope, check, has_variable, is_variable, substitute
 
 SCOPE = Scope(
     call={
@@ -111,6 +111,31 @@ def test_what_is_no_expression_is_refused_and_named(expression: str) -> None:
     assert (refused.value.code, refused.value.path) == ("relay_script_js_eval_error", "here")
     if expression.strip() and len(expression) < 50 and expression.isascii():
         assert f'"{expression}"' in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("n +", "it ends where more is expected"),
+        ("(n", "it ends where more is expected"),
+        ("{a: 1", "it ends where more is expected"),
+        ("n ? 1", "it ends where more is expected"),
+        ("n)", "there is no ( for this ) at line 1, column 2"),
+        ("n == ')' || n)", "there is no ( for this ) at line 1, column 14"),
+        ("n\n  )", "there is no ( for this ) at line 2, column 3"),
+        ("n m", "Unexpected identifier 'm' at line 1, column 3"),
+        ("é ==== n", "unexpected token in expression: '=' at line 1, column 6"),
+        ("n +\n 1 2", "Unexpected number at line 2, column 4"),
+        ("'abc", "unexpected end of string at line 1, column 1"),
+    ],
+)
+def test_what_is_wrong_with_an_expression_is_told_as_it_was_written(
+    expression: str, told: str
+) -> None:
+    for begun in (check, lambda text, path: substitute(text, SCOPE, path)):
+        with pytest.raises(ScriptError) as refused:
+            begun("${" + expression + "}", "here")
+        assert refused.value.message.endswith(f": SyntaxError: {told}")
 
 
 def test_a_filled_in_text_has_a_limit() -> None:

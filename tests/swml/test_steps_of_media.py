@@ -160,11 +160,9 @@ def test_a_conference_has_the_defaults_of_the_contract() -> None:
         status_callback=None,
         status_callback_method="POST",
         status_callback_event=frozenset(),
-        status_callback_event_type=None,
         recording_status_callback=None,
         recording_status_callback_method="POST",
         recording_status_callback_event=frozenset(),
-        recording_status_callback_event_type=None,
         stream=None,
     )
 

@@ -364,3 +364,29 @@ def test_every_section_is_checked_and_kept_in_order() -> None:
 @pytest.mark.parametrize("name", ["voicemail.yaml", "announce.yaml"])
 def test_the_examples_can_be_run(name: str) -> None:
     load((ROOT / "config" / name).read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("sections:\n\tmain: []", "a tab; indent with spaces"),
+        ("sections: {main: [{play: {url: *a}}]}", "begins with * must be in quotes"),
+        ("sections: {main: [{switch: {variable: a, case: {1: []}}}]}", 'and "1" is one in quotes'),
+        ("sections: {main: [{play: a.wav}]}", "a map of url, urls, "),
+        (
+            "sections: {main: [{goto: again}]}",
+            "the parameters of goto must be a map of label, when,",
+        ),
+        ("sections: {main: [{play: , url: a}]}", 'not "play" and "url"; parameters are indented'),
+        ("sections: {main: {answer: {}}}", "a list of steps, each after a dash"),
+        ("sections: {Main: [{answer: {}}]}", 'must be given, and is not "Main"'),
+        ("sectoins: {main: [{answer: {}}]}", "did you mean sections?"),
+        ("main: [{answer: {}}]", "sections are in sections"),
+        ("sections: {main: [{say: hello}]}", 'no method "say"; play with say:TEXT does that'),
+        ("sections: {main: [{Dial: {}}]}", 'no method "Dial"; connect does that'),
+    ],
+)
+def test_what_newcomers_write_is_told_with_what_they_meant(text: str, told: str) -> None:
+    with pytest.raises(ScriptError) as refused:
+        load(text)
+    assert told in refused.value.message

@@ -18,6 +18,7 @@ from aiohttp import web
 from yarl import URL
 
 from farend.control import Control
+from farend.shelf import numbered
 from mediaserver.calls.book import CallBook
 from mediaserver.calls.growing import GrowingRecordings, Running
 from mediaserver.calls.rendition import Renditions
@@ -26,7 +27,7 @@ from mediaserver.recording.announcement import Announcement, Kind
 from mediaserver.recording.journal import open_journal
 from mediaserver.recording.render import render
 from mediaserver.recording.rendering import Rendered, RenderJob
-from mediaserver.recording.resource import Audio, Direction, Format, Recording, Source, Span
+from mediaserver.recording.resource import Audio, Format, Recording
 from mediaserver.recording.states import State
 from mediaserver.store.calls import Calls
 from mediaserver.store.database import Database
@@ -90,21 +91,12 @@ def make_recording() -> Callable[..., Recording]:
 
     def make(number: int = 0, **changes: Any) -> Recording:
         fields: dict[str, Any] = {
-            "id": f"{number:08x}-0000-4000-8000-000000000000",
             "project_id": PROJECT,
             "call_id": "call-1",
-            "control_id": "control",
-            "source": Source.RECORD_ACTION,
-            "state": State.RECORDING,
-            "format": Format.WAV,
-            "direction": Direction.SPEAK,
-            "stereo": False,
-            "status_url": None,
             "created_at": DAWN + number * 1_000_000 + 1_000,
             "started_at": DAWN + number * 1_000_000 + 120_000,
-            "span": Span(journal="journal/leg", rate=8000, start=0),
         }
-        return Recording(**fields | changes)
+        return numbered(number, **fields | changes)
 
     return make
 

@@ -26,7 +26,7 @@ from mediaserver.calls.commands.recording import (
 from mediaserver.calls.commands.telling import TellEvent
 from mediaserver.calls.commands.updating import FinalStatus, UpdateCall
 from mediaserver.calls.document_source import DocumentSource
-from mediaserver.calls.recording import RecordingOrder
+from mediaserver.calls.recording_order import RecordingOrder
 from mediaserver.calls.referring import ReferOrder
 from mediaserver.calls.source import Source as Source_
 from mediaserver.errors import LocalError
@@ -346,6 +346,39 @@ async def test_a_document_may_stand_in_the_command(api: Any, control: Control, s
     assert not order.source.document.allow_files
 
 
+async def test_a_wrong_type_is_told_as_json_has_it(api: Any) -> None:
+    wrong = {"timeout": "30", "region": 5, "max_price_per_minute": "1", "custom_variables": []}
+    _, answer = await post(api, dial(**wrong))
+    assert {fault["message"] for fault in answer["errors"]} == {
+        "timeout must be a whole number, not in quotes",
+        "region must be a text, in quotes",
+        "max_price_per_minute must be a number, not in quotes",
+        "custom_variables must be an object",
+    }
+
+
+async def test_a_parameter_beside_the_command_is_told_where_it_belongs(api: Any) -> None:
+    sent = {"command": "dial", "from": "+4930", "colour": "red", "params": dial()["params"]}
+    _, answer = await post(api, sent)
+    assert {fault["attribute"]: fault["message"] for fault in answer["errors"]} == {
+        "from": "from is not a known parameter here; it belongs into params",
+        "colour": "colour is not a known parameter",
+    }
+
+
+async def test_a_fault_in_a_document_is_told_as_place_colon_sentence(api: Any) -> None:
+    swml = {"sections": {"main": [{"set": {"a": "${n +}"}}]}}
+    status, answer = await post(api, dial(url=None, swml=swml))
+    assert status == 422
+    (fault,) = answer["errors"]
+    place = "swml.sections.main[0].set.a"
+    assert fault["attribute"] == place
+    assert fault["message"] == (
+        f'{place}: the expression "n +": SyntaxError: it ends where more is expected'
+        " (relay_script_js_eval_error)"
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
@@ -604,28 +637,35 @@ async def test_a_project_and_its_key_may_come_as_basic(api: Any, control: Contro
 # What comes as a body.
 
 
+DEEP = "the body has more than 36 objects and lists in one another"
+
+
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "why"),
     [
-        b"",
-        b"{",
-        b"[]",
-        b'"calling.end"',
-        b"\xff{}",
-        '{"id": "x"}'.encode("utf-16"),
-        b'{"id": "x", "id": "y", "command": "calling.end"}',
-        b'{"id": "\\ud800", "command": "calling.end"}',
-        b'{"id": "x", "command": "calling.end", "params": {"reason": NaN}}',
-        b'{"id": ' + b"1" * 5000 + b"}",
-        b"[" * 60_000,
-        b'{"id":' * 10_000,
-        b'{"id": ' + b"[" * 36 + b"]" * 36 + b"}",
+        (b"", "the body is not JSON: it is empty"),
+        (b"{", "the body is not JSON: Expecting property name"),
+        (b'{"id": "x",\n "command" 1}', "Expecting ':' delimiter at line 2, column 12"),
+        (b"[]", "the body must be a JSON object"),
+        (b'"calling.end"', "the body must be a JSON object"),
+        (b"\xff{}", "the body is not UTF-8"),
+        ('{"id": "x"}'.encode("utf-16"), "the body is not UTF-8"),
+        (b'{"id": "x", "id": "y", "command": "calling.end"}', "an object has a name twice"),
+        (b'{"id": "\\ud800", "command": "calling.end"}', "the body is not UTF-8"),
+        (b'{"id": "x", "command": "calling.end", "params": {"reason": NaN}}', "NaN is no number"),
+        (b'{"id": ' + b"1" * 5000 + b"}", "a number that is too long"),
+        (b"[" * 60_000, DEEP),
+        (b'{"id":' * 10_000, DEEP),
+        (b'{"id": ' + b"[" * 36 + b"]" * 36 + b"}", DEEP),
     ],
 )
-async def test_what_is_no_json_object_is_400(api: Any, control: Control, sent: bytes) -> None:
-    status, _, answer = await api.ask(
+async def test_what_is_no_json_object_is_400_and_a_header_says_why(
+    api: Any, control: Control, sent: bytes, why: str
+) -> None:
+    status, headers, answer = await api.ask(
         PATH, method="POST", data=sent, headers={"Content-Type": "application/json"}
     )
+    assert why in headers["X-Mediaserver-Error"]
     assert (status, answer) == (400, {"error": "Bad Request"})
     assert control.did == []
 
@@ -642,7 +682,8 @@ async def test_what_is_not_called_json_is_415(
     api: Any, control: Control, headers: dict[str, str]
 ) -> None:
     sent = json.dumps(command("calling.end")).encode()
-    status, _, answer = await api.ask(PATH, method="POST", data=sent, headers=headers)
+    status, said, answer = await api.ask(PATH, method="POST", data=sent, headers=headers)
+    assert "with Content-Type: application/json" in said["X-Mediaserver-Error"]
     assert (status, answer) == (415, {"error": "Unsupported Media Type"})
     assert control.did == []
 

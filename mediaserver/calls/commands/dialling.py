@@ -9,6 +9,7 @@ from typing import Any
 from ...sip.digest import Credentials
 from ..call_state import StateWatch
 from ..dialing import NotDialled, line_to, spoken
+from ..encryption import encryption_of
 from ..exchange import DialOrder, Exchange
 from ..outbound import OutboundCall
 from ..services import Services
@@ -47,7 +48,7 @@ def dial_call(command: DialCall, exchange: Exchange, services: Services) -> Outb
     except NotDialled as error:
         raise CommandRefused(f"to cannot be called: {error}", "to") from None
     try:
-        codecs = spoken(command.codecs)
+        codecs = spoken(command.codecs, services.codecs)
     except NotDialled as error:
         raise CommandRefused(f"codecs cannot be offered: {error}", "codecs") from None
     order = DialOrder(
@@ -56,6 +57,7 @@ def dial_call(command: DialCall, exchange: Exchange, services: Services) -> Outb
         from_name=command.from_name,
         to=command.to,
         codecs=codecs,
+        encryption=encryption_of("optional", line.encryption, services.encryption),
         credentials=command.credentials or line.credentials,
         timeout=command.timeout,
         watch=command.watch,

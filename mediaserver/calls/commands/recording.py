@@ -11,7 +11,8 @@ from ...errors import ConflictError, PeerError
 from ...recording.resource import PauseBehavior
 from ..conference_recording import ConferenceRecording
 from ..floor import play_briefly
-from ..recording import ActiveRecording, RecordingOrder
+from ..recording import ActiveRecording
+from ..recording_order import RecordingOrder
 from .refusals import CommandRefused, NotThere
 from .state import must_be_answered
 

@@ -28,7 +28,7 @@ class StartStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopStream:
-    """End a stream."""
+    """End a stream of the call, or that of the conference it is in."""
 
     control_id: str
 
@@ -51,5 +51,7 @@ async def start_stream(call: Call, command: StartStream) -> None:
 
 async def stop_stream(call: Call, command: StopStream) -> None:
     """See `StopStream`."""
-    if not call.outputs.stop_stream(command.control_id):
+    if call.outputs.stop_stream(command.control_id):
+        return
+    if not call.services.conferences.stop_stream(call, command.control_id):
         raise NotThere("stream")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...audio.live_codec import FRAME, FRAMES
+from ...audio.live_codec import frame_of
 from ...errors import ConflictError, PeerError
 from ..ending import CallOver
 from ..tapping import TapOrder
@@ -39,8 +39,9 @@ async def start_tap(call: Call, command: StartTap) -> None:
     """See `StartTap`; the answer waits for a WebSocket to be connected."""
     session = must_be_answered(call).session
     spoken = session.send_codec.name if session is not None else "PCMU"
-    usual = session.ptime if session is not None and session.ptime in FRAMES else FRAME
-    order = replace(command.order, codec=command.codec or spoken, ptime=command.ptime or usual)
+    codec = command.codec or spoken
+    usual = frame_of(codec, None if session is None else session.ptime)
+    order = replace(command.order, codec=codec, ptime=command.ptime or usual)
     try:
         await call.outputs.begin_tap(call, order)
     except ConflictError as error:

@@ -34,7 +34,8 @@ class LegStatistics:
     packets_lost: int
     packets_late: int
     packets_refused: int
-    """From addresses that may not speak here."""
+    """From addresses that may not speak here, not sealed with the keys of the leg, or no packets of
+    the codec they say they are."""
     packets_sent: int
     jitter: float
     """Seconds."""
@@ -44,6 +45,8 @@ class LegStatistics:
     """What it reports; None as above."""
     skew_ppm: float | None = None
     """By how much the far end's clock is faster than ours; None: not known yet."""
+    encryption: str | None = None
+    """The suite its packets are sealed by, as RFC 4568 names it; None: it is plain RTP."""
 
 
 class LiveFrame(NamedTuple):
@@ -140,6 +143,9 @@ class MediaLeg(Line, Protocol):
 
     def connect(self, session: AudioSession, signalling_host: str) -> None:
         """Begin, or go on, with what was negotiated; packets are taken from its addresses."""
+
+    def loading(self) -> Awaitable[None] | None:
+        """Return what to wait for until what was negotiated can be spoken; None: it can be now."""
 
     def play(self, samples: NDArray[np.int16]) -> Awaitable[int]:
         """Send samples at the leg's rate; return how many of them were sent.

@@ -45,10 +45,13 @@ class Signalling(Protocol):
         session: Session,
         status: int,
         *,
-        reason: str | None = None,
         retry_after: int | None = None,
+        warning: tuple[int, str] | None = None,
     ) -> None:
-        """Refuse a call or a re-INVITE; `retry_after` in seconds."""
+        """Refuse a call or a re-INVITE.
+
+        `retry_after` is in seconds, `warning` the code and the text of a Warning.
+        """
 
     def hang_up(self, session: Session) -> None:
         """End a call in whichever way fits its state."""

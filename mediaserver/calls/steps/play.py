@@ -19,12 +19,7 @@ async def play(performance: Performance, action: Play) -> dict[str, Any]:
     if action.auto_answer or not performance.call.ring_early():
         await performance.pick_up()
     performance.let_time_pass()
-    sources = performance.sources(
-        action.sources,
-        voice=action.say_voice,
-        language=action.say_language,
-        gender=action.say_gender,
-    )
+    sources = performance.spoken(action)
     order = PlayOrder(sources=sources, volume=action.volume, status_url=action.status_url)
     await performance.call.playbacks.play(order)
     return {}

@@ -15,10 +15,5 @@ async def prompt(performance: Performance, action: Prompt) -> dict[str, Any]:
     """Play, and collect the digits that are pressed."""
     await performance.pick_up()
     performance.let_time_pass()
-    sources = performance.sources(
-        action.sources,
-        voice=action.say_voice,
-        language=action.say_language,
-        gender=action.say_gender,
-    )
+    sources = performance.spoken(action)
     return await run_prompt(performance.call, action, sources)

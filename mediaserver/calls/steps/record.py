@@ -12,7 +12,7 @@ from ...recording.resource import Direction, Format, PostProcessing, Source
 from ...recording.states import swml_result
 from ...swml.actions import Record, RecordCall, StopRecordCall
 from ..floor import play_briefly
-from ..recording import RecordingOrder
+from ..recording_order import RecordingOrder
 
 if TYPE_CHECKING:
     from ..performance import Performance

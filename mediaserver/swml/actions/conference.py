@@ -34,11 +34,8 @@ class JoinConference:
     """`GET` or `POST`."""
     status_callback_event: frozenset[str]
     """Of start, end, join, leave, mute, hold, modify, speaker and announcement; empty: not said."""
-    status_callback_event_type: str | None
-    """`cxml`, `laml` or `relay`."""
     recording_status_callback: str | None
     recording_status_callback_method: str
     recording_status_callback_event: frozenset[str]
     """Of in-progress, completed and absent; empty: not said."""
-    recording_status_callback_event_type: str | None
     stream: StreamTarget | None

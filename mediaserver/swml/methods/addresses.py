@@ -35,13 +35,7 @@ class Callee:
             "must be a telephone number, sip:USER@HOST, stream:wss://HOST/PATH, queue:NAME"
             " or /CONTEXT/NAME"
         )
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        found = _callee(given.strip(), place)
-        if found is None:
-            raise place.refuse(must)
-        return found
+        return place.meant(value, must, lambda text: _callee(text.strip(), place))
 
 
 def _callee(text: str, place: Place) -> tuple[DestinationKind, str] | None:
@@ -106,13 +100,7 @@ class SocketUrl:
     def read(self, value: Any, place: Place) -> Any:
         """Return the URL."""
         must = "must be a wss:// or ws:// URL"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        url = web_url(given, SOCKET_SCHEMES)
-        if url is None:
-            raise place.refuse(must)
-        return url
+        return place.meant(value, must, lambda text: web_url(text, SOCKET_SCHEMES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +109,12 @@ class TapUri:
 
     def read(self, value: Any, place: Place) -> Any:
         """Return the URI."""
-        must = "must be rtp://ADDRESS:PORT, wss://HOST or ws://HOST"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        uri = web_url(given, (*SOCKET_SCHEMES, "rtp"))
-        if uri is None or (uri.startswith("rtp:") and not _is_rtp(uri)):
-            raise place.refuse(must)
-        return uri
+        return place.meant(value, "must be rtp://ADDRESS:PORT, wss://HOST or ws://HOST", _tap_uri)
+
+
+def _tap_uri(text: str) -> str | None:
+    uri = web_url(text, (*SOCKET_SCHEMES, "rtp"))
+    return None if uri is not None and uri.startswith("rtp:") and not _is_rtp(uri) else uri
 
 
 def _is_rtp(uri: str) -> bool:

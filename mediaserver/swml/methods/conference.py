@@ -23,8 +23,16 @@ _HTTP: Final = Choice(("GET", "POST"))
 _EVENT_TYPE: Final = Choice(("cxml", "laml", "relay"))
 
 
+_NOT_DONE: Final = frozenset(
+    ("result", "status_callback_event_type", "recording_status_callback_event_type")
+)
+"""Parameters that are not for whoever carries the step out: events are always as of `relay`."""
+
+
 def _build(values: Mapping[str, Any]) -> JoinConference:
-    return JoinConference(**{name: value for name, value in values.items() if name != "result"})
+    return JoinConference(
+        **{name: value for name, value in values.items() if name not in _NOT_DONE}
+    )
 
 
 def _after(values: Mapping[str, Any], step: Step, machine: Machine) -> None:

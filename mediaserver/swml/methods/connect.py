@@ -18,7 +18,7 @@ from .kinds import DEFERRED, Choice, Flag, ListOf, Place, Whole
 from .method import Method, Parameter
 from .streams import STREAM_PARAMETERS
 from .table import Table
-from .texts import Line, Playable, Text, WebUrl
+from .texts import Line, Playable, Text, WebUrl, listed_names
 
 if TYPE_CHECKING:
     from ..document import Step
@@ -60,13 +60,12 @@ class Codecs:
     def read(self, value: Any, place: Place) -> Any:
         """Return them as a tuple, in capitals, each once."""
         must = "must be a list with commas of PCMU, PCMA, G722, G729, OPUS, VP8, H264, AMR-WB"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        names = tuple(dict.fromkeys(name.strip().upper() for name in given.split(",")))
-        if not all(_CODEC.fullmatch(name) for name in names):
-            raise place.refuse(must)
-        return names
+        return place.meant(value, must, _codecs)
+
+
+def _codecs(text: str) -> tuple[str, ...] | None:
+    names = listed_names(text)
+    return names if all(_CODEC.fullmatch(name) for name in names) else None
 
 
 class Confirmation:
@@ -77,13 +76,8 @@ class Confirmation:
         if isinstance(value, list):
             return _confirm_steps(value, place)
         must = "must be an http(s) URL or a list of steps"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        url = web_url(given)
-        if url is None:
-            raise place.refuse(must)
-        return Confirm(url=url)
+        url = place.meant(value, must, web_url)
+        return url if url is DEFERRED else Confirm(url=url)
 
 
 def _confirm_steps(value: list[Any], place: Place) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from ..machine import Machine
 
 MAX_JUMPS: Final = 100
+
+_SOMEBODY: Final = re.compile(r"sips?:|\+?[0-9]{3,}$")
+"""What was meant to be called, not gone to."""
 
 
 class Label:
@@ -126,11 +130,18 @@ def _go_to(
         go(inline_document(dest, allow_files=machine.document.allow_files), "main")
         return None
     if dest not in machine.document.sections:
-        names = list(machine.document.sections)
-        message = f"there is no section {quoted(dest)}{suggestion(dest, names)}"
+        message = no_section(dest, list(machine.document.sections))
         raise ScriptError(Code.METHOD_PARAMETER_INVALID_VALUE, path, message)
     go(machine.document, dest)
     return None
+
+
+def no_section(dest: str, names: list[str]) -> str:
+    """Return the sentence for a destination that is none of the sections `names`."""
+    hint = suggestion(dest, names)
+    if _SOMEBODY.match(dest):
+        hint = "; numbers and SIP addresses are called by connect"
+    return f"there is no section {quoted(dest)}{hint}"
 
 
 def _return(values: Mapping[str, Any], _step: Step, machine: Machine) -> None:

@@ -10,7 +10,7 @@ where a value with a variable in it is DEFERRED, and at the step.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -82,6 +82,16 @@ class Place:
         if self.scope is None:
             return DEFERRED
         return as_text(substitute(value, self.scope, self.path))
+
+    def meant(self, value: Any, must: str, meaning: Callable[[str], Any | None]) -> Any:
+        """Fill in the variables of a text; return its `meaning`, which is None if it has none."""
+        given = self.text(value, must)
+        if given is DEFERRED:
+            return given
+        found = meaning(given)
+        if found is None:
+            raise self.refuse(must)
+        return found
 
 
 class Kind(Protocol):

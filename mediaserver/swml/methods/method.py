@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..actions import Action
 from ..errors import Code, ScriptError, member
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..machine import Machine
 
 __all__ = ["Control", "Method", "Parameter", "suggestion"]
+
+_TOLD: Final = 6
+"""Parameters that are named where there are none."""
 
 Control = Callable[[Mapping[str, Any], "Step", "Machine"], Action | None]
 """Moves the script on, with the parameters of a step. What it returns is an action after all: a
@@ -73,7 +76,11 @@ class Method:
             return {**defaults, bare: parameter.kind.read(params, place)}
         given = {} if params is None else params
         if not isinstance(given, dict):
+            names = [parameter.name for parameter in self.parameters]
             message = f"the parameters of {self.name} must be a map"
+            if names:
+                more = ", ..." if len(names) > _TOLD else ""
+                message += f" of {', '.join(names[:_TOLD])}{more}"
             raise ScriptError(Code.ELEMENT_WRONG_TYPE, place.path, message)
         table = Table(self.name, self.parameters)
         table.check_names(given, place)

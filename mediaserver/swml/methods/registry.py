@@ -63,11 +63,30 @@ METHODS: Final[Mapping[str, Method]] = MappingProxyType(
     }
 )
 
+ELSEWHERE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "call": "connect",
+        "conference": "join_conference",
+        "dial": "connect",
+        "gather": "prompt",
+        "input": "prompt",
+        "pause": "sleep",
+        "redirect": "transfer",
+        "refer": "sip_refer",
+        "reject": "hangup",
+        "say": "play with say:TEXT",
+        "wait": "sleep",
+    }
+)
+"""Methods by the names that neighbouring languages have for them (contracts B5, C)."""
+
 
 def find_method(name: str, path: str) -> Method:
     """Return the method `name`; raises ScriptError with `path`, where it stands."""
     method = METHODS.get(name)
     if method is not None:
         return method
-    message = f"there is no method {quoted(name)}{suggestion(name, list(METHODS))}"
+    known = ELSEWHERE.get(name.lower())
+    hint = f"; {known} does that" if known else suggestion(name, list(METHODS))
+    message = f"there is no method {quoted(name)}{hint}"
     raise ScriptError(Code.METHOD_UNDEFINED, path, message)

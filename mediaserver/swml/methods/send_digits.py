@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..actions import SendDigits
-from .kinds import DEFERRED, Place
+from .kinds import Place
 from .method import Method, Parameter
 
 MAX_DIGITS: Final = 256
@@ -19,12 +19,11 @@ class Digits:
     def read(self, value: Any, place: Place) -> Any:
         """Return the text."""
         must = "must be a text in quotes of 0-9, A-D, *, #, w (half a second) and W (a second)"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        if not 0 < len(given) <= MAX_DIGITS or not _KEYS.issuperset(given):
-            raise place.refuse(must)
-        return given
+        return place.meant(value, must, _digits)
+
+
+def _digits(text: str) -> str | None:
+    return text if 0 < len(text) <= MAX_DIGITS and _KEYS.issuperset(text) else None
 
 
 def _build(values: Mapping[str, Any]) -> SendDigits:

@@ -32,12 +32,10 @@ class Line:
     def read(self, value: Any, place: Place) -> Any:
         """Return the text."""
         must = f"must be a text of 1 to {self.maximum} characters on one line"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        if not 0 < len(given) <= self.maximum or not given.isprintable():
-            raise place.refuse(must)
-        return given
+        return place.meant(value, must, self._line)
+
+    def _line(self, text: str) -> str | None:
+        return text if 0 < len(text) <= self.maximum and text.isprintable() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +45,13 @@ class Keys:
     def read(self, value: Any, place: Place) -> Any:
         """Return each key once."""
         must = "must be a text in quotes of the keys 0-9, A-D, * and #"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        keys = dict.fromkeys(given.upper())
-        if len(given) > MAX_TERMINATORS or not set("0123456789ABCD*#").issuperset(keys):
-            raise place.refuse(must)
-        return "".join(keys)
+        return place.meant(value, must, _keys)
+
+
+def _keys(text: str) -> str | None:
+    keys = dict.fromkeys(text.upper())
+    known = len(text) <= MAX_TERMINATORS and set("0123456789ABCD*#").issuperset(keys)
+    return "".join(keys) if known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +60,7 @@ class WebUrl:
 
     def read(self, value: Any, place: Place) -> Any:
         """Return the URL."""
-        must = "must be an http(s) URL"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        url = web_url(given)
-        if url is None:
-            raise place.refuse(must)
-        return url
+        return place.meant(value, "must be an http(s) URL", web_url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +72,16 @@ class Names:
     def read(self, value: Any, place: Place) -> Any:
         """Return them as a tuple, spelled as `known` does."""
         must = f"must be a list with commas of {', '.join(self.known)}"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        names = tuple(dict.fromkeys(name.strip().upper() for name in given.split(",")))
-        if not set(self.known).issuperset(names):
-            raise place.refuse(must)
-        return names
+        return place.meant(value, must, self._names)
+
+    def _names(self, text: str) -> tuple[str, ...] | None:
+        names = listed_names(text)
+        return names if set(self.known).issuperset(names) else None
+
+
+def listed_names(text: str) -> tuple[str, ...]:
+    """Return what stands between the commas of a text, in capitals, each once."""
+    return tuple(dict.fromkeys(name.strip().upper() for name in text.split(",")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +95,12 @@ class Words:
         """Return them as a frozenset."""
         between = "commas" if self.commas else "spaces"
         must = f"must be a list with {between} of {', '.join(self.known)}"
-        given = place.text(value, must)
-        if given is DEFERRED:
-            return given
-        listed = given.split("," if self.commas else None)
+        return place.meant(value, must, self._words)
+
+    def _words(self, text: str) -> frozenset[str] | None:
+        listed = text.split("," if self.commas else None)
         words = frozenset(word.strip() for word in listed)
-        if not words or not words <= set(self.known):
-            raise place.refuse(must)
-        return words
+        return words if words and words <= set(self.known) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,17 @@ CONFLICT: Final = "conflict"
 SCRIPT: Final = "script"
 """Types of errors of our own, beside pydantic's."""
 
+_KINDS: Final = {
+    "bool_type": "true or false",
+    "dict_type": "an object",
+    "float_type": "a number, not in quotes",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number, not in quotes",
+    "list_type": "a list",
+    "string_type": "a text, in quotes",
+}
+"""What a parameter must be, by pydantic's types of errors."""
+
 MISSING: Final = "missing_required_parameter"
 INVALID: Final = "invalid_parameter"
 
@@ -99,7 +110,7 @@ def _fault(error: ErrorDetails, given: Any) -> Fault:
         case "script":
             path = error["ctx"]["path"]
             place = f"{attribute}.{path}" if path else attribute
-            return Fault(f"{place} {error['ctx']['message']}", place)
+            return Fault(f"{place}: {error['ctx']['message']}", place)
         case "missing":
             return Fault(f"{attribute} is required", attribute, MISSING)
         case "extra_forbidden":
@@ -110,6 +121,8 @@ def _fault(error: ErrorDetails, given: Any) -> Fault:
             return Fault(f"{attribute} must have the keys 0-9, A-D, * and # only", attribute)
         case "model_type":
             return Fault(f"{attribute} must be an object", attribute)
+    if error["type"] in _KINDS:
+        return Fault(f"{attribute} must be {_KINDS[error['type']]}", attribute)
     # pydantic speaks of an input, a string, a value: the parameter has a name.
     must = error["msg"].partition(" should ")[2].replace("dictionary", "object")
     must = must.replace(" after validation", "")

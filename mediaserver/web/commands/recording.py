@@ -12,7 +12,7 @@ from mediaserver.calls.commands.recording import (
     StartRecording,
     StopRecording,
 )
-from mediaserver.calls.recording import RecordingOrder
+from mediaserver.calls.recording_order import RecordingOrder
 from mediaserver.recording.recorder import StopRules
 from mediaserver.recording.resource import Direction, Format, PauseBehavior, Source
 from mediaserver.swml.limits import MAX_SECONDS

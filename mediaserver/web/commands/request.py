@@ -38,7 +38,7 @@ def read_command(body: Mapping[str, Any]) -> Commanded:
     try:
         Envelope.model_validate(body)
     except ValidationError as error:
-        faults += faults_of(error)
+        faults += [_astray(fault, body) for fault in faults_of(error)]
     name, params = body.get("command"), body.get("params", {})
     kind = COMMANDS.get(name) if isinstance(name, str) else None
     if isinstance(name, str) and kind is None:
@@ -69,6 +69,16 @@ def _faults_of_id(
     if call_id is None and not elsewhere:
         return [Fault("id is required", "id", MISSING)]
     return []
+
+
+def _astray(fault: Fault, body: Mapping[str, Any]) -> Fault:
+    """Return a fault of the envelope, with where a parameter belongs that stands beside it."""
+    name = body.get("command")
+    kind = COMMANDS.get(name) if isinstance(name, str) else None
+    fields = kind.model_fields.items() if kind is not None else ()
+    if fault.attribute in {field.alias or name for name, field in fields}:
+        return Fault(f"{fault.message} here; it belongs into params", fault.attribute, fault.code)
+    return fault
 
 
 def _unknown(name: str) -> Fault:

@@ -39,7 +39,7 @@ def document(value: Any) -> Document:
             return load(value, allow_files=False)
     except ScriptError as error:
         told = {"path": error.path, "message": f"{error.message} ({error.code})"}
-        raise PydanticCustomError(SCRIPT, "{path} {message}", told) from None
+        raise PydanticCustomError(SCRIPT, "{path}: {message}", told) from None
     raise ValueError("must be a SWML document: an object, or a text in JSON or YAML")
 
 

@@ -21,7 +21,7 @@ def _address(text: str) -> str:
         raise ValueError("must be an IP address") from None
 
 
-Codec = Literal["PCMU", "PCMA", "pcmu", "pcma"]
+Codec = Literal["PCMU", "PCMA", "OPUS", "pcmu", "pcma", "opus"]
 Ptime = Annotated[int, Field(ge=10, le=120, multiple_of=10)]
 
 

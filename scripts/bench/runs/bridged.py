@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -35,14 +36,10 @@ FORMATS: Final = ("wav",)
 
 def load_of(calls: int, options: Options) -> Load:
     """Return what is asked of the generator: so many calls, each connected on."""
-    return Load(
+    return replace(
+        Load.by_sip(calls, options),
         echo="bridge",
         streams=2 * calls,
-        standing=calls,
-        stream_first=options.stream_first,
-        seconds=options.seconds,
-        sip_port=options.sip_port,
-        caller_port=options.caller_port,
         callee_port=options.callee_port,
         setup_rate=options.setup_rate / SLOWER,
     )

@@ -54,23 +54,14 @@ def _run(
 ) -> list[SetUp]:
     bridged = name == "joining"
     calls = standing + sum(rate * SECONDS for rate in rates)
-    load = Load(
-        streams=calls,
-        standing=standing,
-        stream_first=options.stream_first,
-        seconds=options.seconds,
-        sip_port=options.sip_port,
-        caller_port=options.caller_port,
-        setup_rate=options.setup_rate,
-        hold=True,
-    )
+    load = Load.by_sip(calls, options)
     swml: dict[str, object] | None = None
     formats: tuple[str, ...] = ()
     if bridged:
-        short = load_of(calls, options)
-        load = dataclasses.replace(short, standing=standing, hold=True)
+        load = load_of(calls, options)
         swml = document_bridged(options.callback_port, options.callee_port)
         formats = FORMATS
+    load = dataclasses.replace(load, standing=standing, hold=True)
     most = standing + 4 * max(rates)
     limits = roomy(2 * most if bridged else most, 2 * max(rates) if bridged else max(rates))
     name = f"{name}-{standing}"

@@ -28,15 +28,7 @@ def run_ending(options: Options, voice: Voice, say: Say) -> Ending:
     """Let `CALLS` calls come, stand for a moment, and end; look at every file."""
     rate = CALLS / WITHIN
     slow = dataclasses.replace(options, setup_rate=rate)
-    load = Load(
-        streams=CALLS,
-        standing=CALLS,
-        stream_first=options.stream_first,
-        seconds=2.0,
-        sip_port=options.sip_port,
-        caller_port=options.caller_port,
-        setup_rate=rate,
-    )
+    load = dataclasses.replace(Load.by_sip(CALLS, options), seconds=2.0, setup_rate=rate)
     with (
         folder_of(options, "ending") as folder,
         Child("receiver", options.generator_core, receive, options.callback_port) as receiver,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..figures import Overload
 from ..generator import generate
 from ..load import Load, Outcome
@@ -19,15 +21,7 @@ def run_overload(
 ) -> Overload:
     """Offer three times the capacity, three times as fast as calls are placed elsewhere."""
     offered, rate = MOST_TIMES * capacity, MOST_TIMES * options.setup_rate
-    load = Load(
-        streams=offered,
-        standing=offered,
-        stream_first=options.stream_first,
-        seconds=options.seconds,
-        sip_port=options.sip_port,
-        caller_port=options.caller_port,
-        setup_rate=rate,
-    )
+    load = replace(Load.by_sip(offered, options), setup_rate=rate)
     limit = str(limits["max_calls"])
     with (
         folder_of(options, f"overload-{limit}") as folder,

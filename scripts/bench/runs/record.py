@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import wave
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -40,16 +41,7 @@ def run_stereo(calls: int, options: Options, voice: Voice, say: Say) -> Figure:
 
 
 def _run(kind: str, calls: int, options: Options, voice: Voice, say: Say) -> Figure:
-    load = Load(
-        echo="none" if kind == "record" else "clip",
-        streams=calls,
-        standing=calls,
-        stream_first=options.stream_first,
-        seconds=options.seconds,
-        sip_port=options.sip_port,
-        caller_port=options.caller_port,
-        setup_rate=options.setup_rate,
-    )
+    load = replace(Load.by_sip(calls, options), echo="none" if kind == "record" else "clip")
     with (
         folder_of(options, f"{kind}-{calls}") as folder,
         Child("receiver", options.generator_core, receive, options.callback_port) as receiver,

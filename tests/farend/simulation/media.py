@@ -134,6 +134,9 @@ class PaperLeg(PaperLine):
         self._check("connect()")
         self.session = session
 
+    def loading(self) -> None:
+        self._check("loading()")
+
     async def play(self, samples: NDArray[np.int16]) -> int:
         self.stop_playing()
         if self.closed or not samples.size:

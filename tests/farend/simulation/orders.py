@@ -34,7 +34,7 @@ from mediaserver.calls.commands.updating import FinalStatus, TransferCall, Updat
 from mediaserver.calls.detection import DetectOrder
 from mediaserver.calls.document_source import DocumentSource
 from mediaserver.calls.playback import PlayOrder
-from mediaserver.calls.recording import RecordingOrder
+from mediaserver.calls.recording_order import RecordingOrder
 from mediaserver.calls.referring import ReferOrder
 from mediaserver.calls.source import Source
 from mediaserver.calls.streaming import StreamOrder

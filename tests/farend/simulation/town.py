@@ -20,10 +20,10 @@ from mediaserver.calls.commands import Commands
 from mediaserver.calls.commands.ending import EndCall
 from mediaserver.calls.document_source import DocumentSource
 from mediaserver.calls.ledger import Ledger
-from mediaserver.calls.recording import Studio as RecordingStudio
 from mediaserver.calls.registry import Registry, Route
-from mediaserver.calls.scripts import ScriptThread
+from mediaserver.calls.script_thread import ScriptThread
 from mediaserver.calls.services import Identity, Services
+from mediaserver.calls.studio import Studio as RecordingStudio
 from mediaserver.errors import LocalError, PeerError
 from mediaserver.net.locate import Locator
 from mediaserver.net.signalling import Signalling

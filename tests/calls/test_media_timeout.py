@@ -9,7 +9,7 @@ from dataclasses import replace
 from farend.quick_time import QuickClock, QuickLoop
 from farend.tape import TapeLeg
 from farend.terms import pcmu
-from mediaserver.calls.silence import Patience, Silence
+from mediaserver.calls.media_timeout import MediaTimeout, Patience
 from mediaserver.sdp.direction import Direction
 from mediaserver.sdp.session import AudioSession
 
@@ -43,7 +43,7 @@ class Watched:
         self.began = self.loop.time()
         self.leg = Leg()
         self.ended_at: float | None = None
-        self.watch = Silence(self.leg, patience, QuickClock(), self._gone)
+        self.watch = MediaTimeout(self.leg, patience, QuickClock(), self._gone)
         self.watch.renew()
 
     def _gone(self) -> None:

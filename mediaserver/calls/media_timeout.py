@@ -23,7 +23,7 @@ class Patience:
     """While it holds the call, or only listens."""
 
 
-class Silence:
+class MediaTimeout:
     """Watches one answered call, and calls `gone` once nothing has come for too long."""
 
     def __init__(

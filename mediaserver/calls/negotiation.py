@@ -33,7 +33,9 @@ class Negotiation:
         """`signalling_host` is where the far end's SIP comes from; its RTP may come from there.
 
         `encryption` says whether media may, or must, be encrypted. `codecs` are those that may be
-        spoken, best first.
+        spoken, best first. Where that is G.711, which every telephone speaks, our offers list no
+        other, unless another is spoken already or `limit` names it: a leg that may hear others
+        costs ten times as much, and a request has to fit into a datagram.
         """
         host, port = leg.address
         self._leg = leg
@@ -47,6 +49,7 @@ class Negotiation:
             random_bytes=secrets.token_bytes,
         )
         self._codecs = codecs
+        self._offers_all = not codecs[0].is_g711
         self._keys: MediaKeys | None = None
         """Those in use."""
         self._said: SessionDescription | None = None
@@ -59,7 +62,7 @@ class Negotiation:
         the offer cannot be accepted.
         """
         if not offer:
-            self._offered = make_offer(self._local, self._said)
+            self._offered = make_offer(self._offering(), self._said)
             self._said = self._offered
             return str(self._offered).encode()
         description = SessionDescription.parse(offer)
@@ -76,6 +79,7 @@ class Negotiation:
             reason = f"none of the codecs {', '.join(codecs)} is spoken here"
             raise DescriptionRefused(488, reason, WarnCode.MEDIA_FORMAT)
         self._local = replace(self._local, codecs=with_events(named))
+        self._offers_all = True
 
     def accept(self, answer: bytes) -> None:
         """Take the far end's answer to our offer; PeerError if it does not fit."""
@@ -96,11 +100,18 @@ class Negotiation:
 
     def _connect(self, session: AudioSession) -> None:
         self._keys = session.keys
+        self._offers_all |= not session.send_codec.is_g711
         self._leg.connect(session, self._signalling_host)
 
     def offer(self) -> bytes:
         """Return an offer of ours, for a call we make."""
         return self.respond(b"")
+
+    def _offering(self) -> LocalAudio:
+        if self._offers_all:
+            return self._local
+        plain = tuple(codec for codec in self._codecs if codec.is_g711)
+        return replace(self._local, codecs=with_events(plain))
 
     def _check_reachable(self, session: AudioSession) -> None:
         """Refuse an address that this leg's socket cannot send to."""

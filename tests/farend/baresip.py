@@ -17,8 +17,8 @@ from .waveform import Samples, read_wav
 
 MODULES = Path("/usr/lib/baresip/modules")
 
-_WIDE = {"G722": "g722", "opus": "opus"}
-"""Modules of codecs that only calls with them load."""
+_WIDE = {"G722": "G722/16000/1", "opus": "opus/48000/2"}
+"""How codecs are called whose modules only calls with them load."""
 
 _CONFIG = """\
 poll_method epoll
@@ -41,13 +41,13 @@ module_app menu.so
 """
 
 
-def write_wav(path: Path, samples: Samples) -> Path:
-    """Write samples at 8 kHz."""
+def write_wav(path: Path, samples: Samples, channels: int = 1) -> Path:
+    """Write samples at 8 kHz, the same on all channels."""
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(8000)
-        file.writeframes(samples.astype("<i2").tobytes())
+        file.writeframes(samples.astype("<i2").repeat(channels).tobytes())
     return path
 
 
@@ -69,7 +69,8 @@ async def call_with_baresip(
     What it `hears` is kept for `heard_by`. `mediaenc` is how it encrypts: `srtp` offers keys beside
     plain RTP, `srtp-mand` SRTP alone.
     """
-    account = f"<sip:{caller}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={law}"
+    codecs = _WIDE.get(law, law)
+    account = f"<sip:{caller}@127.0.0.1;transport={transport}>;regint=0;audio_codecs={codecs}"
     if mediaenc:
         account += f";mediaenc={mediaenc}"
     _write_profile(folder, samples, account, rtp_ports, hears=hears, secret=bool(mediaenc))
@@ -143,7 +144,7 @@ def _write_profile(
 ) -> None:
     """Write what baresip reads at its start."""
     folder.mkdir(parents=True, exist_ok=True)
-    wav = write_wav(folder / "microphone.wav", samples)
+    wav = write_wav(folder / "microphone.wav", samples, 2 if "opus" in account else 1)
     hearing = f"module sndfile.so\nsnd_path {folder}\n" if hears else ""
     (folder / "config").write_text(
         _CONFIG.format(
@@ -153,7 +154,7 @@ def _write_profile(
             modules=MODULES,
             port=port,
             hearing=hearing,
-            codec="".join(f"module {m}.so\n" for name, m in _WIDE.items() if name in account),
+            codec="".join(f"module {name.lower()}.so\n" for name in _WIDE if name in account),
             secrecy="module srtp.so\n" if secret else "",
         )
     )

@@ -49,6 +49,7 @@ def calls(
         )
         final = await stage.receiver.until_final(f"/record/{caller}", 5)
         assert final.state == "finished", printed
+        assert f"audio encoder: {law} " in printed, printed
         return Call(sent, stage.server.samples(final.params["recording_id"]))
 
     async def every() -> dict[str, Call]:

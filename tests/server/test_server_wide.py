@@ -269,7 +269,8 @@ async def test_random_octets_leave_the_call_standing(
     await asyncio.gather(*map(call, WIDE))
     for name in WIDE:
         line = await recorded(server, receiver, f"junk-{name}")
-        where(speech[1600:9600], line[:, 0], ALIKE[name])
+        # The last few ms wait in the codec for what follows, should the line end with them.
+        where(speech[1600:9440], line[:, 0], ALIKE[name])
     assert server.text().count("\n") - lines < 40
 
 

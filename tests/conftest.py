@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -44,6 +46,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def _turn(nodeid: str) -> str:
     file = Path(nodeid.partition("::")[0])
     return "real time" if REAL_TIME & {file.parent.name, file.stem} else str(file)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_was() -> Iterator[None]:
+    """Leave the log set up as it was found: what another test captures depends on its level."""
+    found = structlog.get_config()
+    yield
+    structlog.configure(**found)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -23,8 +23,13 @@ from ..recordings import Verdict, compare_clip
 from ..server import Server, document_with_clip, roomy
 from ..speech import FRAME, RATE, Voice
 from ..usage import read_usage
+from .bridged import FORMATS
 from .harvest import Examine, complaints, gather, refusals
 from .measure import Say, answer_of, figure_of, folder_of, measure
+
+MANY: Final = 1000
+"""Calls beyond which files are made as wav alone: thousands of mp3 would be waited for, which is
+nothing of what is measured."""
 
 CLIP: Final = 30.0
 """Seconds a clip is longer than set-up and steady state together."""
@@ -56,7 +61,9 @@ def _run(kind: str, calls: int, options: Options, voice: Voice, say: Say) -> Fig
             examine = partial(_hears, clip)
             swml = document_with_clip(options.callback_port, folder / "clip.wav", 60.0)
         limits = roomy(calls, options.setup_rate)
-        server = stack.enter_context(Server(options, folder, limits, swml))
+        server = stack.enter_context(
+            Server(options, folder, limits, swml, FORMATS if calls > MANY else ())
+        )
         receiver.expect(Listening, 30)
         server.wait_until_ready()
         time.sleep(1.0)

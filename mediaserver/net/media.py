@@ -1,10 +1,11 @@
 """The media engine: one tick that drains the legs' sockets and sends what is due.
 
 All legs share a tick of 20 ms. A leg that is relayed to another has its turn at every tick; one
-that only listens or plays is drained at every fifth, the legs spread evenly over the five. What a
-turn brings of all legs is handled together: the packets are placed (`rtp.timeline`), passed on
-(`rtp.relay`) and written down (`net.tapes`) as arrays, and Python looks at a single leg only when
-something is due for it: the position its listener waits for, a key, a report.
+that only listens or plays is drained at every fifth, in a crowd at every tenth, the legs spread
+evenly over them (`net.turns`). What a turn brings of all legs is handled together: the packets are
+placed (`rtp.timeline`), passed on (`rtp.relay`) and written down (`net.tapes`) as arrays, and
+Python looks at a single leg only when something is due for it: the position its listener waits
+for, a key, a report.
 
 Between two calls nothing ticks.
 """

@@ -45,7 +45,7 @@ REACH: Final = 3.8
 """Seconds behind `final` that `read` must reach back."""
 STRIDE: Final = 2.0
 """Seconds after which a recorder that listens looks at the line again. REACH covers that, a turn
-(0.1 s), the frames that are read once more (0.14 s), and 1.5 s that a busy server may be late."""
+(0.2 s), the frames that are read once more (0.14 s), and 1.4 s that a busy server may be late."""
 STRETCH_FRAMES: Final = 4 * FRAMES_PER_SECOND
 """Most frames looked at together: bounds the memory when a caller hands over hours."""
 

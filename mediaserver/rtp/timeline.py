@@ -47,7 +47,8 @@ REORDER: Final = 0.12
 
 STALL: Final = 0.08
 """Seconds without a packet after which the far end counts as silent for the moment. Longer than a
-packet of 60 ms; with the 100 ms between two turns of a leg, a timeout still fires within 200 ms."""
+packet of 60 ms; with the 100 ms between two turns of a leg, a timeout still fires within 200 ms,
+in a crowd within 300."""
 
 GRACE: Final = 1.0
 """Seconds that late packets after a stall are waited for; longer ones shift what follows."""

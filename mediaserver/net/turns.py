@@ -15,7 +15,7 @@ RELAXED: Final = 5
 """Ticks between two turns of a leg nobody waits for, and twice as many in a crowd."""
 
 CROWD: Final = 500
-"""Legs beyond which such a leg has its turn half as often: a fifth of what it costs is the asking.
+"""Legs beyond which such a leg has its turn half as often: about a tenth of its cost is the asking.
 What is heard is the same; a key, or the end of a recording, is told up to 0.2 s after it came."""
 
 _GROUPS: Final = 2 * RELAXED

@@ -80,10 +80,13 @@ class Started:
 class HowLate:
     """Sent to ask for `Lateness`."""
 
+    seconds: float
+    """How long ago the steady state began."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lateness:
-    """How late the engine's ticks began, over the last ten seconds; milliseconds."""
+    """How late the engine's ticks began in the steady state; milliseconds."""
 
     p50: float
     p99: float
@@ -135,8 +138,8 @@ async def _serve(order: Legs, channel: Channel) -> None:
     gc.collect()
     gc.freeze()
     channel.send(Started())
-    while isinstance(await commands.next(), HowLate):
-        reading = engine.pulse.read(engine.clock.monotonic())
+    while isinstance(asked := await commands.next(), HowLate):
+        reading = engine.pulse.read(engine.clock.monotonic(), asked.seconds)
         channel.send(Lateness(p50=1000 * reading.late_p50, p99=1000 * reading.late_p99))
     channel.send(await bench.finish())
     engine.stop()

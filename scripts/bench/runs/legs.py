@@ -91,7 +91,7 @@ def _drive(
         engine.expect(Started, 60)
         generator.send(Begin())
         measured = measure(engine.pid, generator, options, 30, name, legs.count)
-        engine.send(HowLate())
+        engine.send(HowLate(options.seconds))
         lateness = engine.expect(Lateness, 30)
         return measured, lateness, generator.expect(Outcome, 120)
 

@@ -1,5 +1,7 @@
 """G.722 and Opus as telephones speak them, to the 8 kHz of a telephone line and back.
 
+What is heard is had at 16 kHz, too: a recording keeps what the line has no room for.
+
 Importing this module costs nothing; `load` loads FFmpeg, 30 MB that only such calls need. What is
 given to an encoder is PCMU, for that is what lines send.
 """
@@ -15,7 +17,10 @@ from .g711 import decode_ulaw
 from .resample import SPAN, Downsampler, Upsampler
 
 RATE: Final = 8000
-"""Hz of the samples."""
+"""Hz of the line."""
+
+_WIDER: Final = 2
+"""Samples at 16 kHz for each of the line."""
 
 LONGEST: Final = RATE * 120 // 1000
 """Samples that a packet may bring: 120 ms, which is Opus's limit too."""
@@ -31,6 +36,20 @@ def load() -> None:
     from . import g722, opus  # noqa: F401 - the library behind them is large
 
 
+class _Halving:
+    """16 kHz halved, and itself made as late as the filter makes that: both are in step."""
+
+    def __init__(self) -> None:
+        self._downsampler = Downsampler(_WIDER)
+        self._held: NDArray[np.int16] = np.zeros(SPAN // 2 * _WIDER, np.int16)
+
+    def feed(self, samples: NDArray[np.int16]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        """Return samples of the line, and twice as many at 16 kHz."""
+        both = np.concatenate([self._held, samples])
+        self._held = both[samples.size :]
+        return self._downsampler.feed(samples), both[: samples.size]
+
+
 class G722Decoder:
     """Reads one track of G.722, in packets of any length."""
 
@@ -42,29 +61,36 @@ class G722Decoder:
         from .g722 import G722Decoder as Wide
 
         self._wide = Wide()
-        self._downsampler = Downsampler(2)
+        self._halving = _Halving()
 
-    def decode(self, payload: bytes) -> bytes:
-        """Return samples, int16, one for each octet; ValueError for what no telephone sends."""
+    def decode(self, payload: bytes) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        """Return a sample of the line for each octet, and two at 16 kHz, int16.
+
+        ValueError for what no telephone sends.
+        """
         if not 0 < len(payload) <= LONGEST:
             raise ValueError(f"a packet of G.722 has 1 to {LONGEST} octets, not {len(payload)}")
-        return self._downsampler.feed(self._wide.decode(payload)).tobytes()
+        return self._halving.feed(self._wide.decode(payload))
 
 
 class OpusDecoder:
     """Reads one track of Opus; stereo is mixed to mono, frames may change in length."""
 
-    delay: Final = 52 + SPAN // 2
-    """As above: 6.5 ms of the codec, and the filter."""
+    delay: Final = 52 + SPAN // 2 // _WIDER + SPAN // 2
+    """As above: 6.5 ms of the codec, the filter that makes 16 kHz of its 48, and that one."""
 
     def __init__(self) -> None:
         from .opus import OpusDecoder as Wide
 
-        self._wide = Wide(RATE)
+        self._wide = Wide(RATE * _WIDER)
+        self._halving = _Halving()
 
-    def decode(self, payload: bytes) -> bytes:
-        """Return samples, int16; ValueError for what is no packet: the next one is read."""
-        return self._wide.decode(payload).tobytes()
+    def decode(self, payload: bytes) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        """Return samples of the line, and twice as many at 16 kHz, int16.
+
+        ValueError for what is no packet: the next one is read.
+        """
+        return self._halving.feed(self._wide.decode(payload))
 
 
 class G722Encoder:

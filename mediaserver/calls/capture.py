@@ -142,6 +142,9 @@ class Capture:
         self._watchers: list[Watcher] = []
         self._speak: JournalFile | None = None
         self._listen: JournalFile | None = None
+        self._wide: dict[Direction, JournalFile] = {}
+        self._starts: dict[Direction, int] = {}
+        """Where the journals begin on the line."""
         self._over = False
         self._kept = False
         self._last: LegStatistics | None = None
@@ -292,23 +295,41 @@ class Capture:
 
     async def close(self) -> None:
         """Close the journal; the leg is done. LocalError when not all of it was written."""
-        files = [file for file in (self._speak, self._listen) if file is not None]
+        files = self._files()
         self._speak = self._listen = None
+        self._wide = {}
         await _all(file.close() for file in files)
 
     def _open(self, first: int) -> None:
         rate = self._leg.rate
         wall_us = now_us(self._clock)
-        starts = {Direction.SPEAK: first, Direction.LISTEN: self._leg.sent_at(first)}
+        self._starts = {Direction.SPEAK: first, Direction.LISTEN: self._leg.sent_at(first)}
         self._speak, self._listen = (
             self._journals.create(self.folder, side, rate=rate, first=start, wall_us=wall_us)
-            for side, start in starts.items()
+            for side, start in self._starts.items()
         )
+
+    def _open_wide(self, side: Direction, rate: int) -> JournalFile:
+        """Return the journal of what has a higher rate than the line."""
+        if side not in self._wide:
+            self._wide[side] = self._journals.create(
+                self.folder,
+                side,
+                rate=rate,
+                first=self._starts[side] * rate // self._leg.rate,
+                wall_us=now_us(self._clock),
+                wide=True,
+            )
+        return self._wide[side]
+
+    def _files(self) -> list[JournalFile]:
+        line = [file for file in (self._speak, self._listen) if file is not None]
+        return [*line, *self._wide.values()]
 
     def _keep(self, since: int) -> None:
         assert self._speak is not None
         assert self._listen is not None
-        self._leg.keep(self._speak, self._listen, since)
+        self._leg.keep(self._speak, self._listen, since, self._open_wide)
         self._kept = True
 
     def _keep_no_more_than_needed(self) -> None:
@@ -321,8 +342,7 @@ class Capture:
         self._leg.wake = min((one.wake for one in listening), default=_NEVER)
 
     async def _flushed_to_disk(self) -> None:
-        files = [file for file in (self._speak, self._listen) if file is not None]
-        await _all(file.flushed() for file in files)
+        await _all(file.flushed() for file in self._files())
 
 
 async def _all(works: Iterable[Awaitable[None]]) -> None:

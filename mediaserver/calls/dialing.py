@@ -97,12 +97,14 @@ def spoken(
 ) -> tuple[str, ...]:
     """Return the names of the codecs to be offered, best first; raises NotDialled if none fits.
 
-    Without `codecs` those known, the `preferred` one before the others if it is G.711: what two
-    calls that are joined both speak passes from one to the other as it is.
+    Without `codecs` the `preferred` one before the others: what two calls that are joined both
+    speak passes from one to the other as it is. Where those `known` begin with G.711, which every
+    telephone speaks, the others are that alone: what is no G.711 costs ten times as much, and a
+    request has to fit into a datagram.
     """
     if not codecs:
-        first = preferred if preferred is not None and preferred.is_g711 else None
-        return tuple(codec.name for codec in sorted(known, key=lambda codec: codec != first))
+        wanted = [one for one in known if one.is_g711 or one == preferred or not known[0].is_g711]
+        return tuple(codec.name for codec in sorted(wanted, key=lambda codec: codec != preferred))
     found = named_codecs(codecs, known)
     if not found:
         names = [codec.name for codec in known]

@@ -23,8 +23,8 @@ class SoFar:
 
     job: RenderJob
     """Its audio as a track: nothing is to be rendered."""
-    sample_rate: int
-    """Hz that its files will have."""
+    sample_rate: int | None
+    """Hz that its files will have; None: those of the track."""
     over: bool
     """Whether this is all of it."""
 
@@ -60,7 +60,7 @@ class Growing:
         end = max(settled, span.start)
         end = end if span.end is None else min(end, span.end)
         job = RenderJob.of(recording, self._data_dir, end, ())
-        return SoFar(job, self._sample_rate or span.rate, over=job.end == span.end)
+        return SoFar(job, self._sample_rate, over=job.end == span.end)
 
 
 class GrowingRecordings:

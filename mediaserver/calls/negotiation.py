@@ -33,9 +33,8 @@ class Negotiation:
         """`signalling_host` is where the far end's SIP comes from; its RTP may come from there.
 
         `encryption` says whether media may, or must, be encrypted. `codecs` are those that may be
-        spoken, best first. Where that is G.711, which every telephone speaks, our offers list no
-        other, unless another is spoken already or `limit` names it: a leg that may hear others
-        costs ten times as much, and a request has to fit into a datagram.
+        spoken, best first. Where that is G.711, our offers list no other (see `dialing.spoken`),
+        unless another is spoken already or `limit` names it.
         """
         host, port = leg.address
         self._leg = leg

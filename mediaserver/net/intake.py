@@ -7,16 +7,18 @@ drained, in rounds, until nothing is left.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..rtp.codecs import Heard
 from ..rtp.keys import Key
 from ..rtp.packet import PacketBatch, PacketFields, parse_batch
 from ..rtp.relay import NOWHERE
-from ..rtp.timeline import Kind
-from .second_lane import RTCP_KINDS, narrow
+from ..rtp.timeline import NOT_PLACED, Kind
+from .second_lane import RTCP_KINDS, Transcoded, narrow
 from .sweep import ROUND, SocketSet, Sweeper
 from .transmit import Outgoing
 
@@ -139,22 +141,37 @@ class Intake:
         self._pass_on(batch, fields)
         return keys
 
-    def _hear_transcoded(self, batch: PacketBatch) -> list[Key]:
-        """Hear packets in which audio is linear samples, and pass them on as G.711."""
+    def _hear_transcoded(self, transcoded: Transcoded) -> list[Key]:
+        """Hear packets in which audio is linear samples, and pass them on: as G.711, or as they
+        came where the far end speaks the same codec.
+        """
+        batch = transcoded.batch
         fields = parse_batch(batch, batch.length[: batch.count] > 0)
         audio = self._engine.lines.meaning(fields) == Kind.LINEAR
         fields.size[audio] //= 2  # in samples, as that of all others is
-        keys = self._engine.lines.receive(batch, fields)
+        positions = np.full(batch.count, NOT_PLACED)
+        keys = self._engine.lines.receive(batch, fields, positions)
+        wide = [one.wide for one in transcoded.heard]
+        self._engine.tapes.heard_wide(batch.slot, positions, wide)
         narrow(batch, fields, audio)
-        self._pass_on(batch, fields)
+        self._pass_on(batch, fields, transcoded.heard)
         return keys
 
-    def _pass_on(self, batch: PacketBatch, fields: PacketFields) -> None:
+    def _pass_on(
+        self, batch: PacketBatch, fields: PacketFields, heard: Sequence[Heard] = ()
+    ) -> None:
+        """Pass on what is to be; `heard` is what each row of the batch was made of."""
         engine = self._engine
         relayed = engine.relays.forward(batch, fields, engine.clock.monotonic())
         if relayed is None:
             return
+        made_of = [heard[row] for row in relayed.row.tolist()] if heard else []
         head = (relayed.row * batch.data.shape[1] + batch.data.ctypes.data).astype(np.uint64)
-        nothing = np.zeros_like(relayed.size)
-        engine.transmit(Outgoing(relayed.slot, head, relayed.size, head, nothing))
-        engine.tapes.passed_on(batch, relayed, engine.senders)
+        packets = Outgoing(relayed.slot, head, relayed.size, head, np.zeros_like(relayed.size))
+        engine.transmit(packets, [one.coded for one in made_of])
+        sends = engine.second_lane.sends
+        wide = [
+            one.wide if sends(slot, one.coded) else None
+            for slot, one in zip(relayed.slot.tolist(), made_of, strict=False)
+        ]
+        engine.tapes.passed_on(batch, relayed, engine.senders, wide)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..audio.g711 import ALAW_TO_ULAW, ULAW_TO_ALAW
 from ..audio.tones import dial_tones
-from ..calls.ports import FarEnd, JournalFile, LegListener, LegStatistics
+from ..calls.ports import FarEnd, JournalFile, LegListener, LegStatistics, OpenWide
 from ..recording.resource import Direction as Side
 from ..rtp.dialer import Dialer
 from ..rtp.srtp import Keys, SrtpCipher
@@ -60,6 +60,7 @@ class RtpLeg:
         self._player = Player(engine, slot)
         self._srtp: SrtpCipher | None = None
         self._codecs = LegCodecs(engine.wide_codecs, self.rate)
+        self._open_wide: OpenWide | None = None
         self._closed = False
         self._failed = False
         self._keys = asyncio.Lock()
@@ -106,6 +107,7 @@ class RtpLeg:
         kinds |= dict.fromkeys(session.comfort_noise, Kind.NOISE)
         self._kinds |= kinds
         self._engine.lines.expect(self.slot, self._kinds, self._codecs.event_rates)
+        self._keep_wide(self.now())
         self._engine.lines.spans.hold(self.slot, held=session.held, position=self.now())
         self._engine.sources.open(self.slot, session.remote_rtp, signalling_host, now)
         self.reports.connect(session, self._codecs.transcoding)
@@ -165,10 +167,17 @@ class RtpLeg:
         if not self._closed:
             self._engine.wakes.at[self.slot] = position
 
-    def keep(self, heard: JournalFile, sent: JournalFile, since: int) -> None:
-        """Write what is heard, from `since` on, and what is sent to these journals as it comes."""
+    def keep(
+        self, heard: JournalFile, sent: JournalFile, since: int, wide: OpenWide | None = None
+    ) -> None:
+        """Write what is heard, from `since` on, and what is sent to these journals as it comes.
+
+        What of either has a higher rate than the line's goes to those of `wide`, too.
+        """
         self._engine.tapes.start(self.slot, heard, sent, since, self._engine.clock.monotonic())
         self._engine.mixes.keep(self, sent, self.sent_at(since))
+        self._open_wide = wide
+        self._keep_wide(since)
 
     def keep_up(self) -> None:
         """Give the journals all that was heard and sent by now."""
@@ -177,9 +186,17 @@ class RtpLeg:
 
     def keep_no_more(self) -> None:
         """Write nothing more to the journals."""
+        self._open_wide = None
         if not self._closed:
             self._engine.tapes.stop(self.slot)
             self._engine.mixes.keep_no_more(self)
+
+    def _keep_wide(self, since: int) -> None:
+        """Keep what goes through a codec, if anything does, and the leg is kept."""
+        tapes, transcoding = self._engine.tapes, self._codecs.transcoding
+        if self._open_wide is not None and transcoding is not None:
+            now, expected = self._engine.clock.monotonic(), transcoding.terms.sent.coded
+            tapes.widen(self.slot, self._open_wide, since, now, expected=expected)
 
     def passage(self, other: RtpLeg) -> tuple[dict[int, int], dict[int, NDArray[np.uint8] | None]]:
         """Return what the payload types heard here are called on the way to `other`'s far end.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -25,6 +25,7 @@ from ..audio.g711 import ALAW_DECODE, ULAW_DECODE
 from ..calls.ports import Journals, MediaLeg
 from ..clock import Clock
 from ..errors import LocalError
+from ..rtp.codecs import Coded
 from ..rtp.packet import host_key
 from ..rtp.relay import Relays
 from ..rtp.sender import Senders
@@ -244,14 +245,15 @@ class MediaEngine:
         self.drain([leg])
         self._intake.release(np.array([leg.slot]), self.clock.monotonic(), 0.0)
 
-    def transmit(self, packets: Outgoing) -> None:
-        """Send packets of those legs whose far end listens."""
+    def transmit(self, packets: Outgoing, coded: Sequence[Coded | None] = ()) -> None:
+        """Send packets of those legs whose far end listens; `coded` as `SecondLane.send` has it."""
         self.endpoints.follow(packets.slot, self.sources.accepted[packets.slot])
         heard = self.audible[packets.slot] & (self.endpoints.sizes[packets.slot] > 0)
         if not heard.all():
             packets = packets.take(heard)
+            coded = [one for one, wanted in zip(coded, heard.tolist(), strict=False) if wanted]
         if self.second_lane:
-            packets = self.second_lane.send(packets)
+            packets = self.second_lane.send(packets, coded)
         self._transmitter.send(packets)
 
     def _wake(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from ..calls.ports import JournalFile, LegListener, LegStatistics
+from ..calls.ports import JournalFile, LegListener, LegStatistics, OpenWide
 from ..rtp.mixer import FRAME
 from ..rtp.ring import BLOCK, RING
 
@@ -58,7 +58,9 @@ class MixLine:
             samples[begin - start : stop - start] = self._recent[np.arange(begin, stop) % RING]
         return samples
 
-    def keep(self, heard: JournalFile, sent: JournalFile, since: int) -> None:
+    def keep(
+        self, heard: JournalFile, sent: JournalFile, since: int, wide: OpenWide | None = None
+    ) -> None:
         """Write what is heard to `heard`; nothing is sent to a mix."""
         self._heard = heard
         self._kept = max(self._kept, since)

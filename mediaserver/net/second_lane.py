@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio.g711 import ULAW_ENCODE
+from ..rtp.codecs import Coded, Heard
 from ..rtp.packet import HEADER, NOBODY, PacketBatch, PacketFields
 from .endpoints import Endpoints
 from .transmit import Outgoing
@@ -53,19 +55,34 @@ class Transcoder(Protocol):
     undecodable: int
     """Packets that are none of their codec."""
 
-    def hear(self, packet: bytes, arrival: float) -> list[tuple[bytes, float]]:
+    def hear(self, packet: bytes, arrival: float) -> list[Heard]:
         """Return what a packet of the far end says, by the line's clock, in order.
 
-        With it, when each came. The payload of audio is linear samples, int16 of this machine,
-        unless it was G.711; what is no audio stays as it is. There may be none, while one that was
-        overtaken is waited for, and several after.
+        What is no audio stays as it is. There may be none, while one that was overtaken is waited
+        for, and several after.
         """
 
-    def hear_rest(self, before: float) -> list[tuple[bytes, float]]:
+    def hear_rest(self, before: float) -> list[Heard]:
         """Return what arrived before that instant and was held back for what was overtaken."""
 
-    def say(self, packet: bytes) -> list[bytes]:
-        """Return what is sent for a packet whose audio is PCMU, by the clock on the wire."""
+    def sends(self, codec: str) -> bool:
+        """Tell whether the far end is spoken to in a codec, named as in SDP."""
+
+    def say(self, packet: bytes, coded: Coded | None = None) -> list[bytes]:
+        """Return what is sent for a packet whose audio is PCMU, by the clock on the wire.
+
+        Where that was made of what the far end understands, `coded`, it is sent as it came.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Transcoded:
+    """What the far ends of transcoded legs say: packets in which audio is linear samples."""
+
+    batch: PacketBatch
+    """Grouped by slot."""
+    heard: list[Heard]
+    """What each row is of."""
 
 
 @dataclass(slots=True)
@@ -131,11 +148,8 @@ class SecondLane:
 
     def hear(
         self, batch: PacketBatch, fields: PacketFields
-    ) -> tuple[PacketFields, PacketBatch | None]:
-        """Take the packets of transcoded legs out of `fields`; return the rest, and what they say.
-
-        That is a batch of its own, grouped by slot, in which audio is linear samples.
-        """
+    ) -> tuple[PacketFields, Transcoded | None]:
+        """Take out of `fields` those of transcoded legs; return the rest, and what those say."""
         special = self._transcoded[fields.slot]
         if not special.any():
             return fields, None
@@ -152,32 +166,42 @@ class SecondLane:
                 + batch.data[row, HEADER : HEADER + int(fields.size[index])].tobytes()
             )
             source, arrival = int(batch.source[row]), float(batch.arrival[row])
-            for piece, came in transcoder.hear(packet, arrival):
-                heard.add(slot, piece, source, came)
-        return fields.take(~special), heard.batch()
+            for piece in transcoder.hear(packet, arrival):
+                heard.add(slot, piece, source)
+        return fields.take(~special), heard.whole()
 
-    def hear_rest(self, slots: NDArray[np.int64], before: float) -> PacketBatch | None:
+    def hear_rest(self, slots: NDArray[np.int64], before: float) -> Transcoded | None:
         """Return what arrived before that instant and was held back; None: nothing."""
         heard = _Pieces()
         for slot in slots[self._transcoded[slots]].tolist():
             transcoder = self._legs[slot].transcoder
             assert transcoder is not None
-            for piece, came in transcoder.hear_rest(before):
-                heard.add(slot, piece, 0, came)
-        return heard.batch()
+            for piece in transcoder.hear_rest(before):
+                heard.add(slot, piece, 0)
+        return heard.whole()
 
-    def send(self, packets: Outgoing) -> Outgoing:
-        """Send the packets of legs that are served here; return the others."""
+    def sends(self, slot: int, coded: Coded | None) -> bool:
+        """Tell whether what a leg is given is sent to its far end as it came."""
+        served = self._legs.get(slot)
+        if served is None or served.transcoder is None or coded is None:
+            return False
+        return served.transcoder.sends(coded.name)
+
+    def send(self, packets: Outgoing, coded: Sequence[Coded | None] = ()) -> Outgoing:
+        """Send the packets of legs that are served here; return the others.
+
+        `coded` says what each of them was made of; empty: none of a codec.
+        """
         special = self.serves[packets.slot]
         if not special.any():
             return packets
         for index in np.flatnonzero(special).tolist():
             head = ctypes.string_at(int(packets.head[index]), int(packets.head_size[index]))
             body = ctypes.string_at(int(packets.body[index]), int(packets.body_size[index]))
-            self.send_one(int(packets.slot[index]), head + body)
+            self.send_one(int(packets.slot[index]), head + body, coded[index] if coded else None)
         return packets.take(~special)
 
-    def send_one(self, slot: int, packet: bytes) -> None:
+    def send_one(self, slot: int, packet: bytes, coded: Coded | None = None) -> None:
         """Send one RTP packet of any leg. What its socket does not take is lost, as RTP may be."""
         target = self._endpoints.address(slot)
         if target is None:
@@ -185,7 +209,7 @@ class SecondLane:
         served = self._legs.get(slot)
         pieces = [packet]
         if served is not None and served.transcoder is not None:
-            pieces = served.transcoder.say(packet)
+            pieces = served.transcoder.say(packet, coded)
         for piece in pieces:
             sealed: bytes | None = piece
             if served is not None and served.cipher is not None:
@@ -229,16 +253,16 @@ class _Pieces:
     """Packets that are put together to a batch."""
 
     def __init__(self) -> None:
-        self._pieces: list[tuple[int, bytes, int, float]] = []
+        self._pieces: list[tuple[int, Heard, int]] = []
 
-    def add(self, slot: int, packet: bytes, source: int, arrival: float) -> None:
-        self._pieces.append((slot, packet, source, arrival))
+    def add(self, slot: int, piece: Heard, source: int) -> None:
+        self._pieces.append((slot, piece, source))
 
-    def batch(self) -> PacketBatch | None:
+    def whole(self) -> Transcoded | None:
         """Return them; None if there are none."""
         if not self._pieces:
             return None
         batch = PacketBatch.empty(max(_TAKES, len(self._pieces)))
-        for piece in self._pieces:
-            batch.append(*piece)
-        return batch
+        for slot, piece, source in self._pieces:
+            batch.append(slot, piece.packet, source, piece.arrival)
+        return Transcoded(batch, [piece for _, piece, _ in self._pieces])

@@ -9,21 +9,24 @@ a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..calls.ports import JournalFile, Journals
+from ..calls.ports import JournalFile, Journals, OpenWide
+from ..recording.resource import Direction
+from ..rtp.codecs import Samples
 from ..rtp.packet import HEADER, PacketBatch
 from ..rtp.relay import Relayed
 from ..rtp.ring import BLOCK
 from ..rtp.sender import Frames, Senders
 from ..rtp.sent import NOTHING, SentLines
-from ..rtp.timeline import Timelines
+from ..rtp.timeline import NOT_PLACED, Timelines
 from .track import Track
+from .wide_tapes import WideTapes
 
 NOTE_EVERY: Final = 1.0
 """Seconds between two times that a leg's spans (`rtp.spans`) are written."""
@@ -32,6 +35,8 @@ QUIET: Final = 260
 """Largest sample of what is a pause: 42 dB below the loudest."""
 
 _NONE: Final = -1
+
+_SIDES: Final = (Direction.SPEAK, Direction.LISTEN)
 
 
 Played = Callable[[int, int, int], NDArray[np.int16]]
@@ -60,6 +65,8 @@ class Tapes:
         self._journals = journals
         self._played = played
         self._tapes: dict[int, _Tape] = {}
+        self._wide = {side: WideTapes(side, lines.rate) for side in _SIDES}
+        """What of it a line has no room for."""
         self._heard = Track(lines, journals, capacity)
         self._relayed = SentLines(capacity, lines.laws, self._renew)
         self._passed = Track(self._relayed, journals, capacity)
@@ -92,6 +99,8 @@ class Tapes:
     def stop(self, slot: int) -> None:
         """Keep a leg no longer; what was not written by `catch_up` is not."""
         self._tapes.pop(slot, None)
+        for wide in self._wide.values():
+            wide.stop(slot)
         self._lines.spans.release(slot)
         self._lines.leads.release(slot)
         self._heard.stop(slot)
@@ -109,6 +118,8 @@ class Tapes:
         """Write all that the leg heard and sent by now."""
         if slot in self._tapes:
             self._heard.catch_up(slot, now)
+            for wide in self._wide.values():
+                wide.catch_up(slot)
             if self._relayed.placed[slot] != NOTHING:
                 self._passed.catch_up(slot, now)
             self._write_run(slot)
@@ -120,6 +131,9 @@ class Tapes:
         if not slot.size:
             return
         self._heard.turn(slot, now)
+        if self._wide[Direction.SPEAK]:
+            for wide in self._wide.values():
+                wide.turn(set(slot.tolist()), now)
         passed = slot[self._relayed.placed[slot] != NOTHING]
         if passed.size:
             self._passed.turn(passed, now)
@@ -131,8 +145,35 @@ class Tapes:
                 if now - self._tapes[one].noted_at >= NOTE_EVERY:
                     self._note(one, now)
 
-    def passed_on(self, batch: PacketBatch, relayed: Relayed, senders: Senders) -> None:
-        """Take note of packets that were passed on; of each leg those of one source alone."""
+    def widen(self, slot: int, open: OpenWide, since: int, now: float, *, expected: bool) -> None:
+        """Keep of a leg, from position `since` on, what its line has no room for, as well.
+
+        Unless that is done already. Such audio is `expected` where the far end speaks a codec.
+        """
+        tape = self._tapes.get(slot)
+        if tape is None or self._wide[Direction.SPEAK].keeps(slot):
+            return
+        self._wide[Direction.SPEAK].start(slot, open, since, now, expected=expected)
+        sent_since = max(tape.sent_first, since - int(self._lines.leads.present[slot]))
+        self._wide[Direction.LISTEN].start(slot, open, sent_since, now, expected=False)
+
+    def heard_wide(
+        self, slots: NDArray[np.int64], positions: NDArray[np.int64], wide: Sequence[Samples | None]
+    ) -> None:
+        """Take note of audio at `WIDE_RATE`: where on the lines of `slots` it was placed."""
+        self._put_wide(Direction.SPEAK, slots, positions, wide)
+
+    def passed_on(
+        self,
+        batch: PacketBatch,
+        relayed: Relayed,
+        senders: Senders,
+        wide: Sequence[Samples | None] = (),
+    ) -> None:
+        """Take note of packets that were passed on; of each leg those of one source alone.
+
+        `wide` has what each says at `WIDE_RATE`, if it was passed on as it came; empty: none was.
+        """
         if not self._tapes:
             return
         kept = relayed.audio & self._heard.keeps(relayed.slot)
@@ -140,12 +181,28 @@ class Tapes:
             if not kept.any():
                 return
             relayed = relayed.take(kept)
+            wide = [one for one, wanted in zip(wide, kept.tolist(), strict=False) if wanted]
         slot = relayed.slot
         position = relayed.position + self._lines.positions(slot, senders.origins(slot))
+        if wide:
+            self._put_wide(Direction.LISTEN, slot, position, wide)
         self._relayed.place(
             batch, slot, relayed.row, relayed.size - HEADER, position, self._law[slot],
             relayed.begins,
         )  # fmt: skip
+
+    def _put_wide(
+        self,
+        side: Direction,
+        slots: NDArray[np.int64],
+        positions: NDArray[np.int64],
+        wide: Sequence[Samples | None],
+    ) -> None:
+        if not self._wide[side]:
+            return
+        for index, samples in enumerate(wide):
+            if samples is not None and positions[index] != NOT_PLACED:
+                self._wide[side].put(int(slots[index]), int(positions[index]), samples)
 
     def pausing(self, slot: int, samples: int) -> bool:
         """Tell whether the last so many samples passed on to a leg are silence, or are not kept."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .account import Account, Reader, Stretch, account_sent, account_spoken
-from .journal import open_journal, read_notes
+from .journal import journal_name, open_journal, read_notes
 from .rendering import RenderJob
 from .resource import Direction
 from .track import alignment
@@ -48,7 +48,7 @@ def _reader(
     folder: Path, side: Direction, stack: contextlib.ExitStack, progress: Callable[[], None]
 ) -> Reader:
     """Return what reads one side; of one that was never written, silence."""
-    path = folder / f"{side}.journal"
+    path = folder / journal_name(side)
     try:
         empty = path.stat().st_size == 0
     except OSError:

@@ -23,6 +23,10 @@ class Piece:
     """Whether something else comes right before it than on the line, or after it: a joint."""
     joint_after: bool = False
 
+    def times(self, factor: int) -> Piece:
+        """Return it in samples of so many times the rate."""
+        return replace(self, at=self.at * factor, start=self.start * factor, end=self.end * factor)
+
     @property
     def stop(self) -> int:
         """Where in the recording it is over."""

@@ -1,7 +1,9 @@
 """The journal: a leg's samples on disk as they come, readable whatever happens to the writer.
 
 A leg has a folder with `speak.journal` (what the party says) and `listen.journal` (what it hears;
-made with its first sample, so a leg that was sent nothing has none: silence).
+made with its first sample, so a leg that was sent nothing has none: silence). What is
+said in G.722 or Opus is more than the line has: `speak-wide.journal` holds it at 16 kHz, at the
+same instants, and `listen-wide.journal` such of it as was passed on to the party (`wide`).
 A journal is a header block of 4096 bytes, JSON padded with spaces, and then int16 little-endian
 samples: the sample at position p of the leg's line lies at byte 4096 + 2 * (p - first). Writers
 only ever `pwrite` samples at their place; there is no length to refresh and nothing to close, so
@@ -34,6 +36,7 @@ from .resource import Direction
 HEADER_SIZE: Final = 4096
 NOTES: Final = "spans"
 """Name of the file, in the leg's folder, that its spans are in."""
+SUFFIX: Final = ".journal"
 MAGIC: Final = "mediaserver-journal-1"
 MAX_RATE: Final = 384_000
 """A header that claims a higher rate in Hz is damaged."""
@@ -44,6 +47,11 @@ _READ_SAMPLES: Final = 1 << 30  # one pread returns at most 2 GiB
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _SAMPLE: Final = np.dtype("<i2")
+
+
+def journal_name(direction: Direction, *, wide: bool = False) -> str:
+    """Return what a journal is called in its leg's folder."""
+    return f"{direction.value}{'-wide' if wide else ''}{SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

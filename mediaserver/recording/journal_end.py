@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import LocalError
 from ..rtp.skew import read_leads
-from .journal import open_journal, read_notes
+from .journal import journal_name, open_journal, read_notes
 from .resource import Direction
 from .skew import heard_at
 
@@ -20,7 +20,7 @@ def journal_end(folder: Path) -> int:
     faults: list[LocalError] = []
     for side in (Direction.SPEAK, Direction.LISTEN):
         try:
-            with open_journal(folder / f"{side}.journal") as journal:
+            with open_journal(folder / journal_name(side)) as journal:
                 end, rate = journal.end, journal.header.rate
             if side is Direction.LISTEN:
                 end = heard_at(read_leads(read_notes(folder)), rate, end)

@@ -54,7 +54,7 @@ def render(job: RenderJob, progress: Progress = lambda: None) -> Rendered:
     if job.start > job.end:
         raise LocalError(f"recording {job.recording_id} ends before it begins")
     try:
-        with open_track(job) as track:
+        with open_track(job, wide=job.wide) as track:
             return _render(job, track, progress)
     except (OSError, av.error.FFmpegError) as error:
         final = Path(job.data_dir).absolute() / job.path(job.targets[0])
@@ -91,16 +91,16 @@ def _render(job: RenderJob, track: Track, progress: Progress) -> Rendered:
             rendition=target.rendition,
             path=job.path(target),
             size_bytes=claims[job.path(target)].size,
-            sample_rate=target.sample_rate or job.rate,
+            sample_rate=target.sample_rate or track.rate,
             channels=track.channels,
             sha256=claims[job.path(target)].sha256,
             trimmed=stretch.trimmed,
-            duration_us=samples * 1_000_000 // job.rate,
+            duration_us=samples * 1_000_000 // track.rate,
         )
         for target in targets
     )
-    account = account_for(job, (stretch.begin, stretch.end), progress)
-    return Rendered(audio, samples, stretch.silent, account)
+    kept = stretch.begin // track.factor, stretch.end // track.factor
+    return Rendered(audio, kept[1] - kept[0], stretch.silent, account_for(job, kept, progress))
 
 
 def _whole(track: Track, progress: Progress) -> _Stretch:
@@ -152,19 +152,19 @@ def _write(
     samples = stretch.end - stretch.begin
     with contextlib.ExitStack() as stack:
         outlets = []
-        for rate in dict.fromkeys(target.sample_rate or job.rate for target in targets):
-            outlet = _Outlet(Resampling(job.rate, rate, track.channels, samples))
+        for rate in dict.fromkeys(target.sample_rate or track.rate for target in targets):
+            outlet = _Outlet(Resampling(track.rate, rate, track.channels, samples))
             outlets.append(outlet)
             for target in targets:
-                if (target.sample_rate or job.rate) == rate:
+                if (target.sample_rate or track.rate) == rate:
                     stack.callback(outlet.open(claims[job.path(target)].path, target.format).close)
         peaks = None
         if job.peaks:
             peaks = stack.enter_context(claims[peaks_path(job.recording_id)].path.open("wb"))
-            peaks.write(header(job.rate, track.channels, samples))
+            peaks.write(header(track.rate, track.channels, samples))
         for chunk in track.chunks(stretch.begin, stretch.end):
             if peaks is not None:
-                peaks.write(pairs(chunk, job.rate).tobytes())
+                peaks.write(pairs(chunk, track.rate).tobytes())
             for outlet in outlets:
                 outlet.write(chunk, progress)
             for made in claims.values():
@@ -188,7 +188,7 @@ class _Outlet:
         return encoding
 
     def write(self, chunk: NDArray[np.int16], progress: Progress) -> None:
-        """Add audio of the line's rate to all of them."""
+        """Add audio of the track's rate to all of them."""
         ready = self._resampling.take(chunk)
         for encoding in self._encodings:
             encoding.write(ready)

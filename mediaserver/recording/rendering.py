@@ -21,7 +21,7 @@ class Target:
     rendition: int = 0
     """See `Audio.rendition`."""
     sample_rate: int | None = None
-    """Hz; None: the line's own."""
+    """Hz; None: what the call warrants, that of its line or of what was heard beyond that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,11 @@ class RenderJob:
             stereo=recording.stereo,
             pauses=recording.pauses,
         )
+
+    @property
+    def wide(self) -> bool:
+        """Whether any of its files may have more than the line has."""
+        return any((target.sample_rate or self.rate + 1) > self.rate for target in self.targets)
 
     def path(self, target: Target) -> str:
         """Return where a file goes, relative to `data_dir`: made from the recording's id alone."""

@@ -6,7 +6,7 @@ direction in stereo has silence on the other side. Mono: the two are added and s
 Where a pause joins what was not together, the audio fades away before it and comes back after it,
 each in FADE seconds along a raised cosine, so that nothing clicks. Every other sample is what the
 journals hold, bit for bit; only what the party hears is resampled where its clock and ours have
-parted (`skew`).
+parted (`skew`), and all that is of the line where what the party says is of a higher rate (`wide`).
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ from __future__ import annotations
 import contextlib
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..rtp.codecs import WIDE_RATE
 from ..rtp.skew import read_leads
 from .edits import Piece, edit
 from .failure import Failure, RecordingFailed
-from .journal import Journal, open_journal, read_notes
+from .journal import Journal, journal_name, open_journal, read_notes
 from .rendering import RenderJob
 from .resource import Direction
 from .skew import Alignment, align
+from .wide import at_higher_rate
 
 FADE: Final = 0.005
 """Seconds in which the audio goes before a joint, and comes after it."""
@@ -41,18 +44,30 @@ class Track:
     """What a job is to render, in samples from its beginning; see `open_track`."""
 
     def __init__(
-        self, job: RenderJob, journals: dict[Direction, Journal], alignment: Alignment
+        self,
+        job: RenderJob,
+        journals: dict[Direction, Journal],
+        wide: dict[Direction, Journal],
+        alignment: Alignment,
     ) -> None:
-        self.rate = job.rate
-        """Hz, those of the line."""
+        """`wide` has journals of a rate that is higher than the line's, the same for all of them.
+
+        If there is one, `alignment` is for that rate.
+        """
+        self.factor = next((one.header.rate // job.rate for one in wide.values()), 1)
+        """Samples for each one of the line."""
+        self.rate = job.rate * self.factor
+        """Hz."""
         self.channels = 2 if job.stereo else 1
-        self.frame = job.rate // FRAMES_PER_SECOND
+        self.frame = self.rate // FRAMES_PER_SECOND
         """Samples in a frame of 20 ms."""
         self._journals = journals
+        self._wide = wide
         self._alignment = alignment
-        self._pieces = edit(job.start, job.end, job.pauses)
+        pieces = edit(job.start, job.end, job.pauses)
+        self._pieces = [piece.times(self.factor) for piece in pieces]
         self._begins = [piece.at for piece in self._pieces]
-        count = round(FADE * job.rate)
+        count = round(FADE * self.rate)
         self._rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(count) + 0.5) / count)[:, None]
 
     @property
@@ -96,9 +111,12 @@ class Track:
 
     def _read(self, side: Direction, start: int, end: int) -> NDArray[np.int16]:
         read = self._journals[side].read
-        if side is Direction.LISTEN:
-            return self._alignment.read(read, start, end)
-        return read(start, end)
+        if self.factor > 1:
+            wide = self._wide.get(side)
+            read = partial(at_higher_rate, read, wide.read if wide else None, self.factor)
+        return (
+            self._alignment.read(read, start, end) if side is Direction.LISTEN else read(start, end)
+        )
 
     def _mix(self, sides: dict[Direction, NDArray[np.int16]], into: NDArray[np.int16]) -> None:
         if self.channels == 2:
@@ -120,11 +138,12 @@ def _scale(samples: NDArray[np.int16], gains: NDArray[np.float64]) -> None:
 
 
 @contextlib.contextmanager
-def open_track(job: RenderJob, *, over: bool = True) -> Iterator[Track]:
+def open_track(job: RenderJob, *, over: bool = True, wide: bool = True) -> Iterator[Track]:
     """Open the journals of a job; LocalError naming one that is missing or damaged.
 
     They may still be growing: the track ends where the job does. Unless the recording is `over`
-    nothing is resampled, for what is known of the clocks still changes.
+    nothing is brought in step, for what is known of the clocks still changes. Where more was heard
+    than the line has, the track has a higher rate, unless that is not wanted (`wide`).
     """
     with contextlib.ExitStack() as stack:
         wanted = [side for side in _SIDES if job.direction in (side, Direction.BOTH)]
@@ -140,16 +159,26 @@ def open_track(job: RenderJob, *, over: bool = True) -> Iterator[Track]:
                 f"recording {job.recording_id} has no journal in {folder}",
                 Failure.JOURNAL_UNUSABLE,
             )
-        yield Track(job, journals, alignment(job, over=over))
+        more: dict[Direction, Journal] = {}
+        for side in journals if wide else ():
+            journal = _open_wide(job, side)
+            if journal is not None:
+                more[side] = stack.enter_context(journal)
+        factor = next((one.header.rate // job.rate for one in more.values()), 1)
+        yield Track(job, journals, more, alignment(job, over=over, factor=factor))
 
 
-def alignment(job: RenderJob, *, over: bool = True) -> Alignment:
-    """Return where what the party hears is to be fetched from, so that it is in step."""
+def alignment(job: RenderJob, *, over: bool = True, factor: int = 1) -> Alignment:
+    """Return where what the party hears is to be fetched from, so that it is in step.
+
+    In samples of `factor` times the line's rate.
+    """
     if job.direction is Direction.SPEAK:
-        return Alignment(job.rate, 0)
-    leads = read_leads(read_notes(Path(job.data_dir) / job.journal))
+        return Alignment(job.rate * factor, 0)
+    leads = factor * read_leads(read_notes(Path(job.data_dir) / job.journal))
     both = job.direction is Direction.BOTH
-    return align(leads, job.rate, job.start, job.end, resample=both and over)
+    start, end = job.start * factor, job.end * factor
+    return align(leads, job.rate * factor, start, end, resample=both and over)
 
 
 def _open_side(job: RenderJob, side: Direction) -> Journal | None:
@@ -169,5 +198,23 @@ def _open_side(job: RenderJob, side: Direction) -> Journal | None:
     return journal
 
 
+def _open_wide(job: RenderJob, side: Direction) -> Journal | None:
+    """Return the journal of what one side has at `WIDE_RATE`, if there is one.
+
+    One that is damaged costs a recording its overtones: the line has the rest.
+    """
+    path = _path(job, side).with_name(journal_name(side, wide=True))
+    if not path.exists():
+        return None
+    try:
+        journal = open_journal(path)
+    except RecordingFailed:
+        return None
+    if journal.header.rate != WIDE_RATE or WIDE_RATE % job.rate or job.rate == WIDE_RATE:
+        journal.close()
+        return None
+    return journal
+
+
 def _path(job: RenderJob, side: Direction) -> Path:
-    return Path(job.data_dir) / job.journal / f"{side.value}.journal"
+    return Path(job.data_dir) / job.journal / journal_name(side)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIDE_RATE: Final = 16_000
+"""Hz at which what is heard through a codec is kept beside the line: all that G.722 has, and of
+Opus what a voice has."""
+
+Samples = NDArray[np.int16]
 
 
 class Format(NamedTuple):
@@ -22,10 +31,37 @@ class Decoder(Protocol):
 
     @property
     def delay(self) -> int:
-        """Samples by which what is returned is behind what was said."""
+        """Samples of the line by which what is returned is behind what was said."""
 
-    def decode(self, payload: bytes) -> bytes:
-        """Return the samples of a packet, int16; ValueError if it is none."""
+    def decode(self, payload: bytes) -> tuple[Samples, Samples]:
+        """Return what a packet says at the line's rate, and the same at `WIDE_RATE`.
+
+        ValueError if it is no packet.
+        """
+
+
+class Coded(NamedTuple):
+    """What a codec makes of a stretch of audio."""
+
+    name: str
+    """The codec, as SDP names it."""
+    payload: bytes
+    size: int
+    """Samples of the line that it is of."""
+
+
+class Heard(NamedTuple):
+    """A packet of the far end, as the line hears it."""
+
+    packet: bytes
+    """Header and payload. The payload of audio is linear samples, int16 of this machine, unless it
+    was G.711."""
+    arrival: float
+    """Monotonic seconds."""
+    wide: Samples | None = None
+    """The same samples at `WIDE_RATE`; None where it is no audio, or G.711."""
+    coded: Coded | None = None
+    """What they were made of; None as above."""
 
 
 class Encoder(Protocol):

@@ -54,6 +54,10 @@ GRACE: Final = 1.0
 """Seconds that late packets after a stall are waited for; longer ones shift what follows."""
 
 
+NOT_PLACED: Final = -1
+"""In place of a position: the packet is on no line."""
+
+
 class Kind(IntEnum):
     """What a payload type means on a leg."""
 
@@ -194,8 +198,16 @@ class Timelines(Lines):
         """Return the `Kind` of each packet."""
         return self._kinds[fields.slot, fields.kind]
 
-    def receive(self, batch: PacketBatch, fields: PacketFields) -> list[Key]:
-        """Place the packets of a batch (grouped by slot); return the keys that were pressed."""
+    def receive(
+        self,
+        batch: PacketBatch,
+        fields: PacketFields,
+        positions: NDArray[np.int64] | None = None,
+    ) -> list[Key]:
+        """Place the packets of a batch (grouped by slot); return the keys that were pressed.
+
+        `positions`, one for each row of the batch, is told where those of audio were placed.
+        """
         if not fields.row.size:
             return []
         slot = fields.slot
@@ -209,16 +221,16 @@ class Timelines(Lines):
         self.counts.packets[heads] += counts
         self._measure(batch, fields, starts, counts)
         if plain.all():
-            self._append(batch, fields, slice(None), rank, kind)
+            self._append(batch, fields, slice(None), rank, kind, positions)
             self._move_on(fields, starts, counts)
         elif plain.any():
-            self._append(batch, fields, np.repeat(plain, counts), rank, kind)
+            self._append(batch, fields, np.repeat(plain, counts), rank, kind, positions)
             self._move_on(fields, starts[plain], counts[plain])
         keys: list[Key] = []
         for group in np.flatnonzero(~plain):
             first = int(starts[group])
             for index in range(first, first + int(counts[group])):
-                key = self._place_one(batch, fields, index, Kind(int(kind[index])))
+                key = self._place_one(batch, fields, index, Kind(int(kind[index])), positions)
                 if key is not None:
                     keys.append(key)
         self._heard[heads] = batch.arrival[fields.row[starts + counts - 1]]
@@ -231,10 +243,13 @@ class Timelines(Lines):
         chosen: NDArray[np.bool_] | slice,
         rank: NDArray[np.int64],
         kind: NDArray[np.uint8],
+        positions: NDArray[np.int64] | None,
     ) -> None:
         """Decode and store packets that go on where their line stands."""
         row, slot, size = fields.row[chosen], fields.slot[chosen], fields.size[chosen]
         position = self.placed[slot] + rank[chosen] * size
+        if positions is not None:
+            positions[row] = position
         self._decoder.put(self._ring, slot, position, batch, row, size, kind[chosen])
 
     def _move_on(
@@ -266,7 +281,12 @@ class Timelines(Lines):
         self._streams.measure(slot, self.placed[slot], clock)
 
     def _place_one(
-        self, batch: PacketBatch, fields: PacketFields, index: int, kind: Kind
+        self,
+        batch: PacketBatch,
+        fields: PacketFields,
+        index: int,
+        kind: Kind,
+        positions: NDArray[np.int64] | None,
     ) -> Key | None:
         """Place one packet with all care; return the key it reports, if any."""
         slot, row, size = (int(a[index]) for a in (fields.slot, fields.row, fields.size))
@@ -279,6 +299,8 @@ class Timelines(Lines):
         if position is None or not size or kind not in {Kind.ULAW, Kind.ALAW, Kind.LINEAR}:
             return None
         self._store(slot, position, self._decoder.one(payload, kind))
+        if positions is not None:
+            positions[row] = position
         sequence = int(fields.sequence[index])
         if self.counts.is_newest(slot, sequence) and position + size == self.placed[slot]:
             self.counts.skipped[slot] = 0

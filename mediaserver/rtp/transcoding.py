@@ -16,7 +16,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .clock_scale import ClockScale
-from .codecs import Codecs, Decoder, Encoder, Format, Terms
+from .codecs import (
+    WIDE_RATE,
+    Codecs,
+    Coded,
+    Decoder,
+    Encoder,
+    Format,
+    Heard,
+    Samples,
+    Terms,
+)
 from .event_clock import EventClock
 from .ordering import Ordered, Ordering
 from .packet import HEADER, wrap_distance
@@ -69,6 +79,8 @@ class Transcoding:
         self._early: list[tuple[bytes, float]] = []
         self._stream: _Stream | None = None
         self._encoder: Encoder | None = None
+        self._encoder_rests = False
+        """Whether something was sent as it came since the encoder had its turn."""
         self._out = ClockScale()
         self._out_events = EventClock()
         self._next: tuple[int, int] | None = None
@@ -86,8 +98,8 @@ class Transcoding:
             self._encoder = None
         self.terms = terms
 
-    def hear(self, packet: bytes, arrival: float) -> list[tuple[bytes, float]]:
-        """Return what a packet of the far end says, by the line's clock, each with its arrival.
+    def hear(self, packet: bytes, arrival: float) -> list[Heard]:
+        """Return what a packet of the far end says, by the line's clock.
 
         There may be none, while one that was overtaken is waited for, and several after. What is
         no audio stays as it is, but for its clock.
@@ -101,20 +113,27 @@ class Transcoding:
                 return []
         return [*self._hear_early(), *self._hear(packet, arrival)]
 
-    def hear_rest(self, before: float) -> list[tuple[bytes, float]]:
+    def hear_rest(self, before: float) -> list[Heard]:
         """Return what arrived before that instant and was held back for what was overtaken."""
         heard = self._hear_early()
         if self._stream is not None:
             heard += self._turns(self._stream, self._stream.order.rest(before))
         return heard
 
-    def say(self, packet: bytes) -> list[bytes]:
-        """Return what is sent for a packet whose audio is PCMU."""
+    def sends(self, codec: str) -> bool:
+        """Tell whether the far end is spoken to in a codec, named as in SDP."""
+        return self.terms.sent.coded and self.terms.sent.name == codec
+
+    def say(self, packet: bytes, coded: Coded | None = None) -> list[bytes]:
+        """Return what is sent for a packet whose audio is PCMU.
+
+        Where that was made of what the far end understands, `coded`, it is sent as it came.
+        """
         _, second, sequence, timestamp, ssrc = _HEAD.unpack_from(packet)
         kind, payload = second & 0x7F, packet[HEADER:]
         step = 0 if self._next is None else wrap_distance(sequence, self._next[0], 16)
         self._follow(timestamp)
-        pieces = self._pieces(kind, timestamp, payload, step)
+        pieces = self._pieces(kind, timestamp, payload, step, coded)
         if step < 0 and len(pieces) != 1:
             return []  # its number was given to others
         sent: list[bytes] = []
@@ -143,7 +162,7 @@ class Transcoding:
         self._out.follow(rates, timestamp, self._out.stamp(timestamp))
 
     def _pieces(
-        self, kind: int, timestamp: int, payload: bytes, step: int
+        self, kind: int, timestamp: int, payload: bytes, step: int, coded: Coded | None
     ) -> list[tuple[int, bytes]]:
         """Return timestamps and payloads of what is sent, by the clock there."""
         if kind in self.terms.sent_events:
@@ -152,28 +171,33 @@ class Transcoding:
         stamp = self._out.stamp(timestamp, note=step >= 0)
         if kind != self.terms.send or not self.terms.sent.coded:
             return [(stamp, payload)]
+        if coded is not None and self.sends(coded.name):
+            # A decoder is late, and leaves out of its first packet what was before the audio.
+            self._encoder_rests = True
+            return [(self._out.stamp(timestamp + len(payload) - coded.size), coded.payload)]
         if not self._codecs.loaded:
             self._codecs.begin()
             return []
         if self._encoder is None:
             self._encoder = self._codecs.encoder(self.terms.sent.name, self.terms.ptime)
         begins = self._next is None or (step >= 0 and timestamp != self._next[1])
+        begins, self._encoder_rests = begins or self._encoder_rests, False
         pieces: list[tuple[int, bytes]] = []
         for piece, size in self._encoder.encode(payload, begins=begins):
             pieces.append((stamp, piece))
             stamp += size * self.clock_rate // self._rate
         return pieces
 
-    def _hear_early(self) -> list[tuple[bytes, float]]:
+    def _hear_early(self) -> list[Heard]:
         """Return what came before there were codecs."""
         if not self._early or not self._codecs.loaded:
             return []
         early, self._early = self._early, []
         return [piece for packet, arrival in early for piece in self._hear(packet, arrival)]
 
-    def _hear(self, packet: bytes, arrival: float) -> list[tuple[bytes, float]]:
+    def _hear(self, packet: bytes, arrival: float) -> list[Heard]:
         ssrc = int.from_bytes(packet[8:HEADER], "big")
-        heard: list[tuple[bytes, float]] = []
+        heard: list[Heard] = []
         stream = self._stream
         if stream is None or stream.ssrc != ssrc:
             if stream is not None:
@@ -181,15 +205,15 @@ class Transcoding:
             stream = self._stream = _Stream(ssrc)
         return [*heard, *self._turns(stream, stream.order.put(packet, arrival))]
 
-    def _turns(self, stream: _Stream, turns: list[Ordered]) -> list[tuple[bytes, float]]:
-        pieces = ((self._take(stream, turn), turn.arrival) for turn in turns)
-        return [(piece, arrival) for piece, arrival in pieces if piece is not None]
+    def _turns(self, stream: _Stream, turns: list[Ordered]) -> list[Heard]:
+        heard = (self._take(stream, turn) for turn in turns)
+        return [one for one in heard if one is not None]
 
-    def _take(self, stream: _Stream, turn: Ordered) -> bytes | None:
+    def _take(self, stream: _Stream, turn: Ordered) -> Heard | None:
         """Return what a packet says, in its turn."""
         head, payload = turn.packet[:HEADER], turn.packet[HEADER:]
         first, second, sequence, timestamp, ssrc = _HEAD.unpack(head)
-        kind = second & 0x7F
+        kind, wide, coded = second & 0x7F, None, None
         form = self.terms.heard.get(kind)
         if form is not None and turn.late and form.clock_rate != stream.scale.rates[0]:
             return None  # of before the clock was another
@@ -202,14 +226,16 @@ class Transcoding:
                 decoded = self._decode(stream, form.name, payload, late=turn.late)
                 if decoded is None:
                     return None
-                offset, payload = decoded
-                stamp = stamp + offset & _WRAP
+                offset, narrow, wide, size = decoded
+                coded = Coded(form.name, payload, size)
+                stamp, payload = stamp + offset & _WRAP, narrow.tobytes()
         elif kind in self.terms.events:
             rates, scale = (self.terms.events[kind], self._rate), stream.scale
             stamp, payload = stream.events.convert(timestamp, payload, rates, scale.stamp)[-1]
         else:
             stamp = stream.scale.stamp(timestamp)
-        return _HEAD.pack(first, second, sequence, stamp & _WRAP, ssrc) + payload
+        packet = _HEAD.pack(first, second, sequence, stamp & _WRAP, ssrc) + payload
+        return Heard(packet, turn.arrival, wide, coded)
 
     def _count_from(self, stream: _Stream, form: Format, timestamp: int) -> None:
         """Count by the clock of a format; a new one leaves it to the line where it goes on."""
@@ -222,9 +248,10 @@ class Transcoding:
 
     def _decode(
         self, stream: _Stream, name: str, payload: bytes, *, late: bool
-    ) -> tuple[int, bytes] | None:
-        """Return samples, and how many after the packet's timestamp they begin; None: there are
-        none.
+    ) -> tuple[int, Samples, Samples, int] | None:
+        """Return how many samples after the packet's timestamp it begins, and what it says, twice.
+
+        With that the samples that the packet is of; None: it says nothing.
 
         What comes late is decoded by itself: the decoder has gone on.
         """
@@ -235,11 +262,14 @@ class Transcoding:
             if not late:
                 stream.voice = voice
         try:
-            samples = voice.decoder.decode(payload)
+            narrow, wide = voice.decoder.decode(payload)
         except ValueError:
             self.undecodable += 1
             return None
-        skipped = min(voice.skip, len(samples) // 2)
+        skipped = min(voice.skip, narrow.size)
         voice.skip -= skipped
+        if narrow.size == skipped:
+            return None
         offset = skipped - voice.decoder.delay
-        return (offset, samples[2 * skipped :]) if len(samples) > 2 * skipped else None
+        wide = wide[skipped * WIDE_RATE // self._rate :]
+        return offset, narrow[skipped:], wide, narrow.size

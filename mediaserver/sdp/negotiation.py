@@ -40,7 +40,7 @@ __all__ = [
 _EVENTS: Final = "0-15"
 """The ten digits, `*`, `#` and A to D (RFC 4733 section 3.2)."""
 
-_NARROW: Final = "maxplaybackrate=8000;sprop-maxcapturerate=8000"
+_WIDE: Final = "maxplaybackrate=16000;sprop-maxcapturerate=16000"
 """Of Opus no more is heard, recorded and sent than a telephone's band (RFC 7587 section 6.1)."""
 
 _OPUS_PTIMES: Final = (60, 40, 20, 10)
@@ -241,7 +241,7 @@ def _audio(local: LocalAudio, lines: _Lines, direction: Direction, ptime: int) -
         if codec.is_event:
             attributes.append(Attribute("fmtp", f"{number} {_EVENTS}"))
         elif codec == OPUS:
-            attributes.append(Attribute("fmtp", f"{number} {_NARROW}"))
+            attributes.append(Attribute("fmtp", f"{number} {_WIDE}"))
     attributes.append(Attribute("ptime", str(ptime)))
     if not all(c.is_g711 or c.is_event or c.is_comfort_noise for c in lines.numbers.values()):
         attributes.append(Attribute("maxptime", str(_LONGEST)))

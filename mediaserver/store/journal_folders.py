@@ -21,8 +21,11 @@ from mediaserver.recording.claim import sync_folder
 from mediaserver.recording.journal import (
     HEADER_SIZE,
     NOTES,
+    SUFFIX,
     JournalHeader,
+    journal_name,
     offset,
+    open_journal,
     read_notes,
 )
 from mediaserver.recording.resource import Direction
@@ -89,8 +92,9 @@ class JournalFolders:
         stretches = list(needed)
         try:
             leads = read_leads(read_notes(path))
-            for file in sorted(path.glob("*.journal")):
-                _keep_only(file, stretches, before, leads)
+            rate = _line_rate(path)
+            for file in sorted(path.glob(f"*{SUFFIX}")):
+                _keep_only(file, stretches, before, leads, rate)
             rewrite_notes(path / NOTES, stretches, before)
         except FileNotFoundError:
             return
@@ -136,8 +140,22 @@ def gaps(needed: Iterable[Stretch], start: int, end: int) -> Iterator[Stretch]:
         yield Stretch(start, end)
 
 
+def _line_rate(folder: Path) -> int | None:
+    """Return Hz of the line whose positions stretches are; None: it has no journal."""
+    for side in (Direction.SPEAK, Direction.LISTEN):
+        path = folder / journal_name(side)
+        if path.exists() and path.stat().st_size:
+            with open_journal(path) as journal:
+                return journal.header.rate
+    return None
+
+
 def _keep_only(
-    path: Path, needed: Iterable[Stretch], before: int, leads: NDArray[np.int64]
+    path: Path,
+    needed: Iterable[Stretch],
+    before: int,
+    leads: NDArray[np.int64],
+    line_rate: int | None,
 ) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -145,12 +163,15 @@ def _keep_only(
             header = JournalHeader.unpack(os.pread(descriptor, HEADER_SIZE, 0))
         except ValueError as error:
             raise LocalError(f"the journal {path} is damaged: {error}") from error
+        line_rate = line_rate or header.rate
         if header.direction is Direction.LISTEN:
             # What was sent lies at positions of the clock, from which the line's may have parted.
-            needed = [
-                Stretch(*sent_range(leads, header.rate, one.start, one.end)) for one in needed
-            ]
-            before = sent_range(leads, header.rate, before, before)[0]
+            needed = [Stretch(*sent_range(leads, line_rate, one.start, one.end)) for one in needed]
+            before = sent_range(leads, line_rate, before, before)[0]
+        wider = header.rate // line_rate
+        if wider > 1:
+            needed = [Stretch(one.start * wider, min(one.end * wider, NEVER)) for one in needed]
+            before = min(before * wider, NEVER)
         # Half a sample at the end counts as one.
         end = header.first + (os.fstat(descriptor).st_size - HEADER_SIZE + 1) // 2
         for gap in gaps(needed, header.first, min(end, before)):

@@ -114,11 +114,18 @@ class JournalWriter:
         self._thread.start()
 
     def create(
-        self, folder: str, direction: Direction, *, rate: int, first: int, wall_us: int
+        self,
+        folder: str,
+        direction: Direction,
+        *,
+        rate: int,
+        first: int,
+        wall_us: int,
+        wide: bool = False,
     ) -> JournalFile:
         """Create the journal of one direction; `folder` is made of the leg's id alone.
 
-        The file of `LISTEN` appears with its first sample.
+        The file of `LISTEN` appears with its first sample. `wide` is that of a higher rate.
         """
         header = JournalHeader(
             leg_id=folder.rpartition("/")[2],
@@ -128,7 +135,7 @@ class JournalWriter:
             wall_us=wall_us,
         )
         number = self._free.popleft() if self._free else next(self._numbers)
-        journal = OpenJournal(number, self._data_dir, folder, header)
+        journal = OpenJournal(number, self._data_dir, folder, header, wide=wide)
         self._journals[number] = journal
         if number >= self._begun.size:
             self._begun = np.concatenate([self._begun, np.zeros_like(self._begun)])

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from ..errors import LocalError
 from ..recording.failure import Failure, RecordingFailed, failure_of
-from ..recording.journal import HEADER_SIZE, NOTES, JournalHeader, create, offset
+from ..recording.journal import (
+    HEADER_SIZE,
+    NOTES,
+    JournalHeader,
+    create,
+    journal_name,
+    offset,
+)
 from ..recording.resource import Direction
 from .batch_write import Lane, Writes
 
@@ -27,11 +34,14 @@ log = structlog.get_logger(__name__)
 class OpenJournal:
     """A journal from its creation to its end."""
 
-    def __init__(self, number: int, data_dir: Path, folder: str, header: JournalHeader) -> None:
+    def __init__(
+        self, number: int, data_dir: Path, folder: str, header: JournalHeader, *, wide: bool = False
+    ) -> None:
         self.number = number
         self.header = header
         self._data_dir = data_dir
         self._folder = folder
+        self._wide = wide
         self.made = False
         """Whether the file was created, or tried to be."""
         self.fault: RecordingFailed | None = None
@@ -42,7 +52,8 @@ class OpenJournal:
     @property
     def path(self) -> Path:
         """Where the file is."""
-        return self._data_dir / self._folder / f"{self.header.direction}.journal"
+        name = journal_name(self.header.direction, wide=self._wide)
+        return self._data_dir / self._folder / name
 
     def fail(self, problem: str, failure: Failure) -> None:
         """Note why it is not whole."""

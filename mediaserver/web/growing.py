@@ -99,11 +99,12 @@ class GrowingAudio:
 
     async def _send_so_far(self, request: web.Request, so_far: SoFar) -> web.StreamResponse:
         async with opened(so_far) as track:
+            rate = so_far.sample_rate or track.rate
             resampling = await asyncio.to_thread(
-                _resampling, track.rate, so_far.sample_rate, track.channels, track.length
+                _resampling, track.rate, rate, track.channels, track.length
             )
             length = resampling.length
-            header = wav_header(so_far.sample_rate, track.channels, length)
+            header = wav_header(rate, track.channels, length)
             response = _response(so_far.job)
             response.content_length = len(header) + WIDTH * track.channels * length
             pieces = _whole(track, resampling)
@@ -111,32 +112,44 @@ class GrowingAudio:
 
     async def _send_all(self, request: web.Request, growing: Growing) -> web.StreamResponse:
         so_far = await growing.so_far()
-        job = so_far.job
-        channels = 2 if job.stereo else 1
-        header = wav_header(so_far.sample_rate, channels, None)
-        resampling = await asyncio.to_thread(
-            _resampling, job.rate, so_far.sample_rate, channels, None
-        )
-        pieces = _follow(request, growing, so_far, resampling)
-        return await send_pieces(request, _response(job), header, pieces, self._stall)
+        async with opened(so_far) as track:
+            channels, track_rate, wide = track.channels, track.rate, track.factor > 1
+        rate = so_far.sample_rate or track_rate
+        header = wav_header(rate, channels, None)
+        resampling = await asyncio.to_thread(_resampling, track_rate, rate, channels, None)
+        pieces = _follow(request, growing, so_far, resampling, wide=wide)
+        return await send_pieces(request, _response(so_far.job), header, pieces, self._stall)
 
 
 @asynccontextmanager
-async def opened(so_far: SoFar) -> AsyncIterator[Track]:
-    """Open the audio of a recording so far; raises `LocalError`. Reading it blocks."""
+async def opened(so_far: SoFar, *, wide: bool = True) -> AsyncIterator[Track]:
+    """Open the audio of a recording so far; raises `LocalError`. Reading it blocks.
+
+    Unless it is `wide`, it has no more than the line.
+    """
+    job, wanted = so_far.job, so_far.sample_rate
+    wide = wide and (wanted is None or wanted > job.rate)
     with ExitStack() as stack:
-        opening = open_track(so_far.job, over=so_far.over)
+        opening = open_track(job, over=so_far.over, wide=wide)
         yield await asyncio.to_thread(stack.enter_context, opening)
 
 
 async def _follow(
-    request: web.Request, growing: Growing, so_far: SoFar, resampling: Resampling
+    request: web.Request,
+    growing: Growing,
+    so_far: SoFar,
+    resampling: Resampling,
+    *,
+    wide: bool,
 ) -> AsyncGenerator[bytes]:
-    """Yield a recording's audio as it comes, until it has ended or nobody listens any more."""
+    """Yield a recording's audio as it comes, until it has ended or nobody listens any more.
+
+    All of it has the rate that it began with: `wide` or that of the line.
+    """
     done = 0
     while True:
         # As if it went on, to the last: what was sent before is not made anew either.
-        async with opened(replace(so_far, over=False)) as track:
+        async with opened(replace(so_far, over=False), wide=wide) as track:
             held = 0 if so_far.over else round(HOLD * track.rate)
             length = max(done, track.length - held)
             async for piece in _pieces(track, done, length, resampling):

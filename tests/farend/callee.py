@@ -102,8 +102,8 @@ class Callee(Phone):
         return message
 
     def answering(self, direction: str = "sendrecv") -> bytes:
-        """Return SDP that answers in our one law."""
-        number = NUMBERS[self.law]
+        """Return SDP that answers in our one law, or the codec we speak."""
+        number, name = self.spoken_as, self.law if self.law != "opus" else "opus/48000/2"
         event, rate = self._event_of(self.invite_heard.body.decode())
         events = f" {event}" if self.takes_events else ""
         lines = [
@@ -113,7 +113,7 @@ class Callee(Phone):
             f"c=IN IP4 {self.host}",
             "t=0 0",
             f"m=audio {self.rtp.getsockname()[1]} RTP/AVP {number}{events}",
-            f"a=rtpmap:{number} {self.law}/8000",
+            f"a=rtpmap:{number} {name if '/' in name else f'{name}/8000'}",
             "a=ptime:20",
             f"a={direction}",
         ]
@@ -133,6 +133,17 @@ class Callee(Phone):
         if message.method == "CANCEL":
             self.cancelled.set()
             await self.reply(487, "Request Terminated")
+
+    @property
+    def spoken_as(self) -> int:
+        """The payload type of what we speak, as it was offered to us."""
+        if self.law in NUMBERS:
+            return NUMBERS[self.law]
+        for line in self.invite_heard.body.decode().splitlines():
+            number, _, name = line.removeprefix("a=rtpmap:").partition(" ")
+            if name.startswith(f"{self.law}/"):
+                return int(number)
+        raise AssertionError(f"{self.law} was not offered")
 
     @staticmethod
     def _event_of(sdp: str) -> tuple[int, int]:

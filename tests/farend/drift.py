@@ -29,9 +29,16 @@ class CountingTimelines(Timelines):
 
     one_by_one = 0
 
-    def _place_one(self, batch: PacketBatch, fields: PacketFields, index: int, kind: Kind) -> None:
+    def _place_one(
+        self,
+        batch: PacketBatch,
+        fields: PacketFields,
+        index: int,
+        kind: Kind,
+        positions: NDArray[np.int64] | None,
+    ) -> None:
         self.one_by_one += 1
-        super()._place_one(batch, fields, index, kind)
+        super()._place_one(batch, fields, index, kind, positions)
 
 
 @dataclass

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaserver.recording.journal import JournalHeader, create, offset
+from mediaserver.recording.journal import JournalHeader, create, journal_name, offset
 from mediaserver.recording.rendering import RenderJob, Target
 from mediaserver.recording.resource import Direction, Format
 
@@ -25,13 +25,19 @@ Samples = NDArray[np.int16]
 
 
 def write_journal(
-    data: Path, samples: Samples, direction: Direction = Direction.SPEAK, rate: int = RATE
+    data: Path,
+    samples: Samples,
+    direction: Direction = Direction.SPEAK,
+    rate: int = RATE,
+    *,
+    wide: bool = False,
 ) -> Path:
-    """Write one side of the leg's journal."""
-    path = data / "journals" / "leg" / f"{direction.value}.journal"
-    header = JournalHeader(leg_id="leg", direction=direction, rate=rate, first=FIRST, wall_us=0)
+    """Write one side of the leg's journal; `wide`, that at 16 kHz."""
+    path = data / "journals" / "leg" / journal_name(direction, wide=wide)
+    rate, first = (16_000, 2 * FIRST) if wide else (rate, FIRST)
+    header = JournalHeader(leg_id="leg", direction=direction, rate=rate, first=first, wall_us=0)
     fd = create(path, header)
-    os.pwrite(fd, samples.astype("<i2").tobytes(), offset(header, FIRST))
+    os.pwrite(fd, samples.astype("<i2").tobytes(), offset(header, first))
     os.close(fd)
     return path
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaserver.calls.ports import JournalFile, LegListener, LegStatistics, LiveAudio
+from mediaserver.calls.ports import JournalFile, LegListener, LegStatistics, LiveAudio, OpenWide
 from mediaserver.recording.resource import Direction
 from mediaserver.sdp.session import AudioSession
 
@@ -81,7 +81,9 @@ class TapeLeg:
         """Whether anybody wants this leg's journals written."""
         return self._journals is not None
 
-    def keep(self, heard: JournalFile, sent: JournalFile, since: int) -> None:
+    def keep(
+        self, heard: JournalFile, sent: JournalFile, since: int, wide: OpenWide | None = None
+    ) -> None:
         self._journals = heard, sent
         self._kept = max(self._kept, since)
         self.sent.clear()
@@ -155,13 +157,22 @@ class Desk:
 
     def __init__(self) -> None:
         self.papers: dict[Direction, Paper] = {}
+        self.wide: dict[Direction, Paper] = {}
         self.created = 0
         self._all: list[Paper] = []
 
     def create(
-        self, folder: str, direction: Direction, *, rate: int, first: int, wall_us: int
+        self,
+        folder: str,
+        direction: Direction,
+        *,
+        rate: int,
+        first: int,
+        wall_us: int,
+        wide: bool = False,
     ) -> Paper:
-        paper = self.papers[direction] = Paper(self.created)
+        papers = self.wide if wide else self.papers
+        paper = papers[direction] = Paper(self.created)
         self._all.append(paper)
         self.created += 1
         return paper

@@ -6,15 +6,27 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from farend.speech import passage
+from farend.tape import Desk, Paper
 from farend.waveform import Samples, similarity
-from farend.wide import CLOCKS, NUMBERS, WideTalker, understood
+from farend.wide import (
+    CLOCKS,
+    NUMBERS,
+    WideTalker,
+    bright,
+    brightness,
+    resampled,
+    steps_apart,
+    understood,
+)
 from mediaserver.net.leg import RtpLeg
 from mediaserver.net.media import MediaEngine
+from mediaserver.recording.resource import Direction as Side
 from mediaserver.rtp.packet import wrap_distance
 from mediaserver.rtp.report_packets import Report, parse
 from mediaserver.rtp.srtp import Keys, SrtpCipher
@@ -24,6 +36,7 @@ from mediaserver.sdp.direction import Direction
 from mediaserver.sdp.session import AudioSession
 
 WIDE = {"G722": G722, "opus": OPUS}
+SPEAK, LISTEN = Side.SPEAK, Side.LISTEN
 ALIKE = {"G722": 0.95, "opus": 0.85}
 
 
@@ -153,6 +166,96 @@ async def test_two_parties_of_different_codecs_are_joined(
     await until(lambda: len([p for p in both.peer.listen() if p[1] & 0x7F == 101]) == 8)
     both.leg.close()
     plain.close()
+
+
+async def test_what_a_kept_leg_says_beyond_the_line_is_in_its_own_journal(
+    engine: MediaEngine, both: Both, desk: Desk
+) -> None:
+    leg, said = both.leg, bright(1.2)
+    keep(desk, leg, 0)
+    packets = WideTalker(both.name, rate=16_000).say(said)
+    for number, timed in enumerate(packets):
+        if number != 30:  # lost
+            both.peer.rtp.sendto(timed.packet, leg.address)
+        await asyncio.sleep(0.01)
+    end = leg.end()
+    leg.keep_up()
+    narrow = desk.papers[SPEAK].samples[:end]
+    wide = desk.wide[SPEAK].samples[: 2 * end]
+    assert steps_apart(narrow, wide) == 0
+    assert brightness(wide) > 0.2
+    assert LISTEN not in desk.wide
+    leg.keep_no_more()
+    before = len(desk.wide[SPEAK].writes)
+    both.peer.rtp.sendto(packets[0].packet, leg.address)
+    await asyncio.sleep(0.1)
+    leg.end()
+    leg.keep_up()
+    assert len(desk.wide[SPEAK].writes) == before
+    leg.close()
+
+
+async def test_a_leg_that_begins_to_speak_a_codec_is_kept_wide_from_then_on(
+    engine: MediaEngine, both: Both, peers: tuple[Peer, Peer], desk: Desk, speech: Samples
+) -> None:
+    leg, peer = engine.open_leg(), peers[1]
+    leg.connect(peer.session(PCMU, 0), "127.0.0.1")
+    keep(desk, leg, 0)
+    assert not desk.wide
+    leg.connect(peer.session(WIDE[both.name], NUMBERS[both.name]), "127.0.0.1")
+    since = leg.now()
+    for timed in WideTalker(both.name, rate=16_000).say(bright(0.4)):
+        peer.rtp.sendto(timed.packet, leg.address)
+        await asyncio.sleep(0.01)
+    leg.end()
+    leg.keep_up()
+    (first, _), *_ = desk.wide[SPEAK].writes
+    assert first >= 2 * (since - 160)
+    assert brightness(desk.wide[SPEAK].samples) > 0.2
+    leg.close()
+    both.leg.close()
+
+
+async def test_parties_of_one_codec_hear_each_other_as_it_came(
+    engine: MediaEngine, both: Both, peers: tuple[Peer, Peer], desk: Desk
+) -> None:
+    leg, other, name = engine.open_leg(), peers[1], both.name
+    leg.connect(other.session(WIDE[name], NUMBERS[name] + 1), "127.0.0.1")
+    engine.join(both.leg, leg)
+    keep(desk, leg, 0)
+    said = bright(1.0)
+    packets = WideTalker(name, rate=16_000).say(said)
+    for timed in packets:
+        both.peer.rtp.sendto(timed.packet, both.leg.address)
+        await asyncio.sleep(0.01)
+    await until(lambda: len(other.audio) == len(packets))
+    assert [p[12:] for p in other.audio] == [timed.packet[12:] for timed in packets]
+    assert {p[1] & 0x7F for p in other.audio} == {NUMBERS[name] + 1}
+    stamps = [int.from_bytes(p[4:8], "big") for p in other.audio]
+    assert {wrap_distance(b, a, 32) for a, b in pairwise(stamps)} == {CLOCKS[name] // 50}
+    # What it heard is kept as it heard it, and in step with the line.
+    leg.keep_up()
+    narrow, wide = desk.papers[LISTEN].samples, desk.wide[LISTEN].samples
+    assert steps_apart(narrow[:16_000], wide[:32_000]) == 0
+    assert brightness(wide) > 0.2
+    # A prompt is made for it by an encoder that begins anew.
+    playing = asyncio.create_task(leg.play(resampled(said, 0.5)[:1600]))
+    await playing
+    await until(lambda: len(other.audio) >= len(packets) + 9)
+    both.leg.close()
+    leg.close()
+
+
+def keep(desk: Desk, leg: RtpLeg, since: int) -> None:
+    """Keep a leg, as a capture does."""
+
+    def wide(side: Side, rate: int) -> Paper:
+        return desk.create("leg", side, rate=rate, first=0, wall_us=0, wide=True)
+
+    heard, sent = (
+        desk.create("leg", side, rate=8000, first=0, wall_us=0) for side in (SPEAK, LISTEN)
+    )
+    leg.keep(heard, sent, since, wide)
 
 
 async def test_what_is_encrypted_is_transcoded_behind_its_keys(both: Both, speech: Samples) -> None:

@@ -14,10 +14,20 @@ import pytest
 from farend.speech import encode, event, passage
 from farend.talker import Timed
 from farend.waveform import Samples, similarity
-from farend.wide import CLOCKS, NUMBERS, WideTalker, coded, resampled, understood
+from farend.wide import (
+    CLOCKS,
+    NUMBERS,
+    WideTalker,
+    bright,
+    brightness,
+    coded,
+    resampled,
+    steps_apart,
+    understood,
+)
 from mediaserver.audio import phone_codec
 from mediaserver.audio.opus import frame_duration
-from mediaserver.rtp.codecs import Decoder, Encoder, Format, Terms
+from mediaserver.rtp.codecs import Decoder, Encoder, Format, Heard, Terms
 from mediaserver.rtp.dtmf import SEGMENT_LIMIT, event_packets
 from mediaserver.rtp.packet import HEADER, build_packet, wrap_distance
 from mediaserver.rtp.transcoding import MOST_EARLY, Transcoding
@@ -25,6 +35,8 @@ from mediaserver.rtp.transcoding import MOST_EARLY, Transcoding
 WIDE = tuple(CLOCKS)
 ALIKE = {"G722": 0.97, "opus": 0.9}
 """What the codec leaves of speech at 8 kHz."""
+BRIGHT = {"G722": 0.95, "opus": 0.75}
+"""What it leaves of a sweep up to 7 kHz at 16 kHz."""
 NEAR = 8
 """Samples, 1 ms, by which a codec's lateness may be missed."""
 MARGIN = 160
@@ -79,9 +91,9 @@ def heard(transcoding: Transcoding, packets: Iterable[Timed]) -> list[bytes]:
     now = 0.0
     for timed in sorted(packets, key=lambda timed: timed.arrival):
         now = timed.arrival
-        pieces += [piece for piece, _ in transcoding.hear_rest(now - 0.06)]
-        pieces += [piece for piece, _ in transcoding.hear(timed.packet, now)]
-    return pieces + [piece for piece, _ in transcoding.hear_rest(now)]
+        pieces += [one.packet for one in transcoding.hear_rest(now - 0.06)]
+        pieces += [one.packet for one in transcoding.hear(timed.packet, now)]
+    return pieces + [one.packet for one in transcoding.hear_rest(now)]
 
 
 def laid(pieces: Iterable[bytes], origin: int | None = None) -> Samples:
@@ -199,6 +211,66 @@ def test_what_comes_after_it_was_given_up_fills_its_gap(name: str, speech: Sampl
 
 
 @pytest.mark.parametrize("name", WIDE)
+@pytest.mark.parametrize("ptime", [10, 20, 60])
+def test_what_is_heard_is_had_at_16_khz_as_well_and_in_step(name: str, ptime: int) -> None:
+    said, transcoding = bright(3.0), leg(name)
+    packets = WideTalker(name, rate=16_000).say(said, ptime)
+    pieces = [one for timed in packets for one in transcoding.hear(timed.packet, timed.arrival)]
+    narrow = np.concatenate([np.frombuffer(one.packet[HEADER:], np.int16) for one in pieces])
+    wide = np.concatenate([one.wide for one in pieces if one.wide is not None])
+    assert wide.size == 2 * narrow.size
+    assert steps_apart(narrow, wide) == 0
+    assert brightness(wide) > 0.8 * brightness(said) > 0.2
+    lag, alike = similarity(said[:40_000], wide)
+    assert abs(lag) <= 2 * NEAR
+    assert alike > BRIGHT[name]
+
+
+def test_g711_has_nothing_beyond_the_line(speech: Samples) -> None:
+    transcoding = leg("G722")
+    (one,) = transcoding.hear(build_packet(PCMU, 5, 800, 1, encode("PCMU", speech[:160])), 0.0)
+    assert one.wide is None
+    assert one.coded is None
+
+
+@pytest.mark.parametrize("ptime", [20, 60])
+@pytest.mark.parametrize("name", WIDE)
+def test_what_the_other_side_speaks_too_is_sent_as_it_came(
+    name: str, ptime: int, speech: Samples
+) -> None:
+    ear, mouth = leg(name), leg(name)
+    packets = WideTalker(name).say(speech[:9600], ptime)
+    sent: list[bytes] = []
+    sequence, stamp_at = 60_000, 0xFFFF_FF00
+    for timed in packets:
+        (one,) = ear.hear(timed.packet, timed.arrival)
+        plain = encode("PCMU", np.frombuffer(one.packet[HEADER:], np.int16))
+        kind = mouth.terms.send
+        sent += mouth.say(build_packet(kind, sequence, stamp_at, 7, plain), one.coded)
+        sequence, stamp_at = sequence + 1 & 0xFFFF, stamp_at + len(plain) & 0xFFFF_FFFF
+    assert [p[HEADER:] for p in sent] == [timed.packet[HEADER:] for timed in packets]
+    steps = {wrap_distance(stamp(b), stamp(a), 32) for a, b in pairwise(sent)}
+    assert steps == {CLOCKS[name] * ptime // 1000}
+    # What comes of the server itself afterwards goes on behind it.
+    own = mouth.say(build_packet(mouth.terms.send, sequence, stamp_at, 7, plain[-160:]))
+    assert wrap_distance(stamp(own[0]), stamp(sent[-1]), 32) == CLOCKS[name] * ptime // 1000
+
+
+@pytest.mark.parametrize(("name", "other"), [("G722", "opus"), ("opus", "G722")])
+def test_what_the_other_side_does_not_speak_is_made_for_it(
+    name: str, other: str, speech: Samples
+) -> None:
+    ear, mouth = leg(name), leg(other)
+    (first, *_) = WideTalker(name).say(speech[:320])
+    (one,) = ear.hear(first.packet, 0.0)
+    assert one.coded is not None
+    assert ear.sends(one.coded.name)
+    assert not mouth.sends(one.coded.name)
+    packet = build_packet(mouth.terms.send, 1, 0, 7, encode("PCMU", speech[:160]))
+    assert mouth.say(packet, one.coded)[0][HEADER:] == leg(other).say(packet)[0][HEADER:]
+
+
+@pytest.mark.parametrize("name", WIDE)
 def test_nobody_waits_longer_than_three_packets(name: str, speech: Samples) -> None:
     transcoding = leg(name)
     packets = WideTalker(name).say(speech[:1600])
@@ -248,8 +320,8 @@ def test_random_octets_are_counted_and_the_call_goes_on(name: str, speech: Sampl
         head = bytes([0x80, chance.choice((number, number | 0x80, chance.randrange(256)))])
         head += chance.randbytes(2) + chance.randbytes(4)
         head += chance.choice((bytes(4), chance.randbytes(4)))
-        for piece, _ in transcoding.hear(head + chance.randbytes(size), 0.0):
-            assert len(piece) <= HEADER + 2 * 960 or piece[1] & 0x7F != number
+        for piece in transcoding.hear(head + chance.randbytes(size), 0.0):
+            assert len(piece.packet) <= HEADER + 2 * 960 or piece.packet[1] & 0x7F != number
         transcoding.hear_rest(-1.0)
     assert transcoding.undecodable > 0
     check(name, speech, laid(heard(transcoding, WideTalker(name, ssrc=9).say(speech))))
@@ -260,10 +332,10 @@ def test_g711_of_before_stays_understood(name: str, speech: Samples) -> None:
     transcoding = leg(name)
     payload = encode("PCMU", speech[:160])
     old = build_packet(PCMU, 5, 800, 1, payload)
-    assert transcoding.hear(old, 0.0) == [(old, 0.0)]
+    assert transcoding.hear(old, 0.0) == [Heard(old, 0.0)]
     # The same source goes on in the other codec: the line is to decide where that lies.
     first = build_packet(NUMBERS[name], 6, 960, 1, coded(name, speech[:160])[0])
-    (piece,) = (piece for piece, _ in transcoding.hear(first, 0.02))
+    (piece,) = (one.packet for one in transcoding.hear(first, 0.02))
     leap = wrap_distance(int.from_bytes(piece[4:8], "big"), 960, 32)
     assert leap == 0 if name == "G722" else abs(leap) > 8000 * 3600
 
@@ -301,7 +373,7 @@ def test_a_key_held_for_seconds_is_one_key_by_either_clock() -> None:
     full = [p for p in said if p[HEADER + 2 :] == b"\xff\xff"]
     assert [stamp(p) for p in full] == [4000]
     ear = leg("opus")
-    back = [piece for packet in said for piece, _ in ear.hear(packet, 0.0)]
+    back = [one.packet for packet in said for one in ear.hear(packet, 0.0)]
     assert len({stamp(p) for p in back}) == 1
     assert int.from_bytes(back[-1][HEADER + 2 :], "big") == 19_840
 
@@ -326,9 +398,9 @@ def test_what_comes_before_the_codecs_are_loaded_is_not_lost(name: str, speech: 
     assert transcoding.hear_rest(1e9) == []
     codecs.loaded = True
     pieces = transcoding.hear_rest(0.0)
-    assert [arrival for _, arrival in pieces] == [t.arrival for t in early]
+    assert [one.arrival for one in pieces] == [t.arrival for t in early]
     rest = heard(transcoding, packets[MOST_EARLY:])
-    check(name, speech, laid([*(piece for piece, _ in pieces), *rest]))
+    check(name, speech, laid([*(one.packet for one in pieces), *rest]))
 
 
 def said(

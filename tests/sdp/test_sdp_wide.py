@@ -52,7 +52,7 @@ def test_opus_is_answered_with_what_is_sent_in_frames_it_has(ptime: int, ours: i
     answer, session = make_answer(offer, LOCAL)
     media = answer.media[0]
     assert next(iter(media.values("fmtp"))) == (
-        "111 maxplaybackrate=8000;sprop-maxcapturerate=8000"
+        "111 maxplaybackrate=16000;sprop-maxcapturerate=16000"
     )
     assert (session.ptime, list(media.values("ptime"))) == (ours, [str(ours)])
     assert list(media.values("maxptime")) == ["120"]

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from farend.callee import Callee
@@ -24,12 +25,22 @@ from farend.server import Server
 from farend.speech import choose, encode, passage
 from farend.talker import Talker, Timed
 from farend.waveform import Samples, similarity
-from farend.wide import CLOCKS, NUMBERS, WideTalker, understood
+from farend.wide import (
+    CLOCKS,
+    NUMBERS,
+    WideTalker,
+    bright,
+    brightness,
+    resampled,
+    understood,
+)
 from mediaserver.rtp.dtmf import event_packets
 from mediaserver.rtp.packet import HEADER
 
 WIDE = tuple(CLOCKS)
 ALIKE = {"G722": 0.95, "opus": 0.85, "PCMU": 0.97}
+BRIGHT = {"G722": 0.95, "opus": 0.75}
+"""What is left of a sweep up to 7 kHz."""
 EVENTS = 101
 NEAR = 0.012
 """Seconds by which two ways of the same sound may differ in their delay."""
@@ -60,6 +71,10 @@ def server(
         "keys": [
             {"prompt": {"play": "silence:0.1", "max_digits": 2}}, told,
             {"send_digits": {"digits": "42"}}, {"sleep": 9000},
+        ],
+        "same": [
+            record,
+            {"connect": {"to": "${call.headers[0].value}", "codecs": "${call.headers[1].value}"}},
         ],
         "bridge": [record, {"connect": {"to": "${call.headers[0].value}"}}],
         "only-g711": [{"answer": {"codecs": "PCMU,PCMA"}}],
@@ -101,8 +116,20 @@ def heard_by(phone: Phone, name: str) -> Samples:
 
 
 async def recorded(server: Server, receiver: Receiver, caller: str) -> Samples:
+    """Return what a telephone's band has of a recording, shape (n, channels), at 8 kHz."""
+    whole, rate = await recording(server, receiver, caller)
+    if rate == 8000:
+        return whole
+    assert rate == 16_000
+    return np.stack([resampled(channel, 0.5) for channel in whole.T], axis=1)
+
+
+async def recording(server: Server, receiver: Receiver, caller: str) -> tuple[Samples, int]:
+    """Return a recording's samples, shape (n, channels), and their rate."""
     end = await receiver.until_final(f"/wide/{caller}")
-    return server.samples(end.params["recording_id"])
+    with wave.open(str(server.file(end.params["recording_id"]))) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+        return samples.reshape(-1, file.getnchannels()), file.getframerate()
 
 
 def where(sent: Samples, line: Samples, alike: float) -> float:
@@ -136,6 +163,67 @@ async def test_such_calls_are_recorded_and_hear_what_is_played(
         at = where(voice, line[:, 0], ALIKE[name])
         assert 0 <= at < 0.5
         assert where(clip[:16_000], line[:, 1], 0.99) < 1.0
+
+
+async def test_what_is_said_beyond_a_telephones_band_is_recorded_and_crosses_as_it_came(
+    server: Server, receiver: Receiver
+) -> None:
+    said, reply = bright(2.5), np.roll(bright(2.5), 1600)
+
+    async def call(name: str) -> tuple[list[bytes], list[bytes]]:
+        async with Callee.wait(server.sip, law=name) as callee:
+            fields = (f"X-To-0: {callee.uri}", f"X-Codec: {name.upper()}")
+            async with Phone.open(server.sip, user=f"bright-{name}") as phone:
+                body = offer(phone, name)
+                asking = asyncio.ensure_future(phone.invite("same", body=body, fields=fields))
+                await callee.rung()
+                await callee.answer()
+                assert (await asking).status == 200
+                ours = WideTalker(name, rate=16_000).say(said)
+                theirs = WideTalker(name, kind=callee.spoken_as, rate=16_000, ssrc=3).say(reply)
+                await asyncio.gather(phone.say(ours), callee.say(theirs))
+                await asyncio.sleep(0.3)
+                await phone.hang_up()
+                await callee.until_ended()
+                heard = [h.data for h in callee.heard if h.kind == callee.spoken_as]
+                return [timed.packet for timed in ours], heard
+
+    for name, (sent, heard) in zip(WIDE, await asyncio.gather(*map(call, WIDE)), strict=True):
+        assert [p[HEADER:] for p in heard] == [p[HEADER:] for p in sent]
+        samples, rate = await recording(server, receiver, f"bright-{name}")
+        assert rate == 16_000
+        for channel, source in zip(samples.T, (said, reply), strict=True):
+            assert brightness(channel) > 0.8 * brightness(source)
+            assert similarity(source[:32_000], channel)[1] > BRIGHT[name]
+
+
+async def test_a_wide_recording_that_is_followed_has_the_rate_and_the_samples_of_its_file(
+    server: Server, receiver: Receiver
+) -> None:
+    async def call(name: str) -> tuple[bytes, bytes]:
+        caller = f"grows-{name}"
+        async with calling(server, "wide", caller, name) as phone:
+            await receiver.until(lambda: bool(receiver.accepted(f"/wide/{caller}")))
+            told = receiver.accepted(f"/wide/{caller}")[0].params
+            audio = f"/api/v1/recordings/{told['recording_id']}/download"
+            talking = asyncio.create_task(phone.say(WideTalker(name, rate=16_000).say(bright(3))))
+            following = asyncio.create_task(asyncio.to_thread(server.get, f"{audio}?follow=true"))
+            await asyncio.sleep(2.0)
+            so_far = await asyncio.to_thread(server.get, audio)
+            await talking
+            await phone.hang_up()
+            return (await following).body, so_far.body
+
+    for name, (followed, so_far) in zip(WIDE, await asyncio.gather(*map(call, WIDE)), strict=True):
+        samples, rate = await recording(server, receiver, f"grows-{name}")
+        for body in (followed, so_far):
+            assert body[:4] == b"RIFF", body[:200]
+            assert int.from_bytes(body[24:28], "little") == rate == 16_000
+        assert followed[44:] == samples.astype("<i2").tobytes()
+        # The last 2 ms of what is resampled wait for what follows.
+        early = np.frombuffer(so_far[44:], "<i2").reshape(-1, 2)[:-64]
+        assert np.array_equal(early, samples[: len(early)])
+        assert brightness(early[:, 0]) > 0.2
 
 
 async def test_keys_are_heard_and_sent_by_the_clock_of_the_audio(

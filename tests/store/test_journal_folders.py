@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mediaserver.errors import LocalError
-from mediaserver.recording.journal import NOTES, JournalHeader, create, offset, open_journal
+from mediaserver.recording.journal import (
+    NOTES,
+    JournalHeader,
+    create,
+    journal_name,
+    offset,
+    open_journal,
+)
 from mediaserver.recording.resource import Direction
 from mediaserver.rtp.skew import LEAD
 from mediaserver.rtp.spans import pack
@@ -86,6 +93,37 @@ def test_of_what_was_sent_stays_what_is_heard_beside_what_is_needed(
     assert np.array_equal(sent[3000:5000], samples[3000:5000])
     assert not sent[:2800].any()
     assert not sent[5200:].any()
+
+
+def test_of_what_was_heard_beyond_the_line_the_same_instants_stay(
+    tmp_path: Path, folders: JournalFolders
+) -> None:
+    write(tmp_path, "leg")
+    lead = [(LEAD, at, 2000) for at in range(0, 800_000, 80_000)]
+    (tmp_path / "journals/leg" / NOTES).write_bytes(pack(lead))
+    samples = (np.arange(2 * SAMPLES) % 30_000 + 1).astype(np.int16)
+    for side in SIDES:
+        header = JournalHeader(
+            leg_id="leg", direction=side, rate=16_000, first=2 * FIRST, wall_us=0
+        )
+        file = create(tmp_path / "journals/leg" / journal_name(side, wide=True), header)
+        os.pwrite(file, samples.tobytes(), offset(header, 2 * FIRST))
+        os.close(file)
+    folders.keep_only("journals/leg", [Stretch(FIRST + 5000, FIRST + 7000)], before=FIRST + 9000)
+    kept = samples.copy()
+    kept[:10_000] = kept[14_000:18_000] = 0
+    spoken, sent = (
+        _read_wide(tmp_path / "journals/leg" / journal_name(side, wide=True)) for side in SIDES
+    )
+    assert np.array_equal(spoken, kept)
+    assert np.array_equal(sent[6000:10_000], samples[6000:10_000])
+    assert not sent[:5600].any()
+    assert not sent[10_400:13_600].any()
+
+
+def _read_wide(path: Path) -> NDArray[np.int16]:
+    with open_journal(path) as journal:
+        return journal.read(2 * FIRST, journal.end)
 
 
 def test_what_comes_after_a_limit_stays_whoever_needs_it(

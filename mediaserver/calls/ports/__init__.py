@@ -19,7 +19,15 @@ from .media import (
     Player,
 )
 from .signalling import Invitation, Signalling
-from .storage import CallStore, JournalFile, Journals, Outbox, RecordingStore, Renderer
+from .storage import (
+    CallStore,
+    JournalFile,
+    Journals,
+    OpenWide,
+    Outbox,
+    RecordingStore,
+    Renderer,
+)
 from .web import (
     Answered,
     Fetched,
@@ -50,6 +58,7 @@ __all__ = [
     "MediaLeg",
     "Mix",
     "MixVoice",
+    "OpenWide",
     "Outbox",
     "Player",
     "RecordingStore",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...recording.resource import Direction
 from ...sdp.negotiation import AudioSession
-from .storage import JournalFile
+from .storage import JournalFile, OpenWide
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,13 @@ class Line(Protocol):
     def read(self, start: int, end: int) -> NDArray[np.int16]:
         """Return what was heard from `start` to `end`."""
 
-    def keep(self, heard: JournalFile, sent: JournalFile, since: int) -> None:
-        """Write what is heard, from `since` on, and what is sent to these journals as it comes."""
+    def keep(
+        self, heard: JournalFile, sent: JournalFile, since: int, wide: OpenWide | None = None
+    ) -> None:
+        """Write what is heard, from `since` on, and what is sent to these journals as it comes.
+
+        What of either has a higher rate than the line's goes to those of `wide`, too.
+        """
 
     def keep_up(self) -> None:
         """Give the journals all that was heard and sent by now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -34,13 +34,28 @@ class JournalFile(Protocol):
         """Wait until all that was queued so far is in the file; LocalError if it could not be."""
 
 
+OpenWide = Callable[[Direction, int], JournalFile]
+"""Returns the journal of what a leg's party says, or hears, at so many Hz: more than its line has.
+The same one whenever it is asked for."""
+
+
 class Journals(Protocol):
     """Where journals are kept."""
 
     def create(
-        self, folder: str, direction: Direction, *, rate: int, first: int, wall_us: int
+        self,
+        folder: str,
+        direction: Direction,
+        *,
+        rate: int,
+        first: int,
+        wall_us: int,
+        wide: bool = False,
     ) -> JournalFile:
-        """Create the journal of one direction of a leg; `folder` is relative to the data folder."""
+        """Create the journal of one direction of a leg; `folder` is relative to the data folder.
+
+        `wide` is the one that has, beside the line's, what was heard at a higher rate.
+        """
 
     def write_many(
         self,

@@ -17,6 +17,7 @@ from mediaserver.calls.ports import (
     LiveAudio,
     LiveFrame,
     MediaLeg,
+    OpenWide,
 )
 from mediaserver.clock import Clock
 from mediaserver.errors import LocalError
@@ -100,7 +101,9 @@ class PaperLine:
             return np.zeros(end - start, np.int16)
         return np.resize(np.roll(_VOICE, -(start % _VOICE.size)), end - start)
 
-    def keep(self, heard: JournalFile, sent: JournalFile, since: int) -> None:
+    def keep(
+        self, heard: JournalFile, sent: JournalFile, since: int, wide: OpenWide | None = None
+    ) -> None:
         self._check("keep()")
 
     def keep_up(self) -> None:
@@ -289,9 +292,16 @@ class PaperDesk:
         self.created: list[str] = []
 
     def create(
-        self, folder: str, direction: Direction, *, rate: int, first: int, wall_us: int
+        self,
+        folder: str,
+        direction: Direction,
+        *,
+        rate: int,
+        first: int,
+        wall_us: int,
+        wide: bool = False,
     ) -> PaperJournal:
-        name = f"{folder}/{direction}"
+        name = f"{folder}/{direction}{'-wide' if wide else ''}"
         assert name not in self.created, f"{name} is created again"
         self.created.append(name)
         self.open.add(name)

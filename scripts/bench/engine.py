@@ -41,6 +41,9 @@ RULES: Final = StopRules(
 )
 """As in the document the calls of the server get."""
 
+OPENED_AT_ONCE: Final = 8
+"""Legs that are opened each 20 ms."""
+
 PLAYED_BEYOND: Final = 10.0
 """Seconds a prompt is longer than the steady state."""
 
@@ -132,6 +135,7 @@ async def _serve(order: Legs, channel: Channel) -> None:
     )
     engine.start()
     bench = _Bench(order, engine, journals)
+    await bench.open()
     channel.send(Opened(tuple(leg.address[1] for leg in bench.legs)))
     await commands.expect(Begin)
     bench.begin()
@@ -176,11 +180,20 @@ class _Bench:
     def __init__(self, order: Legs, engine: MediaEngine, journals: JournalWriter) -> None:
         self._order = order
         self._engine = engine
-        self.legs = [engine.open_leg() for _ in range(order.count)]
+        self.legs: list[RtpLeg] = []
         self._captures: list[tuple[int, Capture, Take]] = []
         """Each with the number of its leg."""
         self._playing: list[asyncio.Task[None]] = []
         self._journals = journals
+
+    async def open(self) -> None:
+        """Open the legs one after the other, as calls come: else all of them would have their
+        blocks full, and their journals written, at the same ticks.
+        """
+        while len(self.legs) < self._order.count:
+            self.legs.append(self._engine.open_leg())
+            if not len(self.legs) % OPENED_AT_ONCE:
+                await asyncio.sleep(0.02)
 
     def begin(self) -> None:
         """Connect, capture, and play or relay."""

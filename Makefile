@@ -35,7 +35,7 @@ check: $(READY)         ## ruff, strict mypy and the import rules
 bench: $(READY)         ## what a call costs, recorded, played to, relayed and connected on; in brief
 	@$(BIN)/python -m scripts.bench
 
-bench-full: $(READY)    ## every part of the bench at every load, some half an hour
+bench-full: $(READY)    ## every part of the bench at every load, about an hour
 	@$(BIN)/python -m scripts.bench --full --json build/bench.json --markdown build/bench.md
 
 format: $(READY)        ## rewrite the sources as `make check` wants them

@@ -137,8 +137,12 @@ class Intake:
             fields, transcoded = self._engine.second_lane.hear(batch, fields)
             if transcoded is not None:
                 keys = self._hear_transcoded(transcoded)
-        keys += self._engine.lines.receive(batch, fields)
-        self._pass_on(batch, fields)
+        if self._engine.relays.translates:
+            keys += self._engine.lines.receive(batch, fields)
+            self._pass_on(batch, fields)
+        else:  # whoever waits for it has it a moment earlier
+            self._pass_on(batch, fields)
+            keys += self._engine.lines.receive(batch, fields)
         return keys
 
     def _hear_transcoded(self, transcoded: Transcoded) -> list[Key]:

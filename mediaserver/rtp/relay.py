@@ -103,6 +103,11 @@ class Relays:
         self._open.discard(slot)
 
     @property
+    def translates(self) -> bool:
+        """Whether there are, or were, two far ends of different laws."""
+        return bool(self._tables)
+
+    @property
     def drift(self) -> NDArray[np.int64]:
         """By leg heard: samples by which what it says runs ahead of the clock of the leg it is
         passed on to, more than when it began to be."""
@@ -116,8 +121,8 @@ class Relays:
     def forward(self, batch: PacketBatch, fields: PacketFields, now: float) -> Relayed | None:
         """Rewrite, in their rows of the batch, the packets that are to be passed on.
 
-        `fields` hold what was heard, grouped by slot. Where laws differ payloads are changed, so
-        the caller places the packets on their lines first.
+        `fields` hold what was heard, grouped by slot. Headers are changed, and if it `translates`
+        payloads: then the caller places the packets on their lines first.
         """
         if not self._open or not fields.slot.size:
             return None

@@ -3,18 +3,18 @@
 A person says a word or two and waits. A machine talks: for longer, in more words, and at its end
 it beeps. Everything is decided on the line, in samples of it, by what was heard up to there:
 
-- *Voice* is what the voice detector hears (`audio.vad`), without the tones of networks and keys
-  (`audio.signal_tones`). A stretch of it of 100 ms or more, with no pause of more than 60 ms in it,
-  is a *word*; what is shorter is none. Fluent speech runs words together: so counted are its
-  phrases rather, and how long the voice itself lasted, pauses left out, tells more.
+- *Voice* is what is heard of one, without the tones of networks and keys (`audio.voice_frames`). A
+  stretch of it of 100 ms or more, with no pause of more than 60 ms in it, is a *word*; what is
+  shorter is none. Fluent speech runs words together: so counted are its phrases rather, and how
+  long the voice itself lasted, pauses left out, tells more.
 - An *utterance* is words with less than `end_silence_timeout` between them. One that has
   `machine_voice_threshold` seconds of voice, or `machine_words_threshold` words, is a machine's;
   one that ends before is a person's. None until `initial_timeout` is nobody knows whose.
 - A *beep* (`audio.single_tone`), by itself, is a machine's. One that networks might send as well
   has to follow a voice, and not to come back.
 - A machine is *ready* after its beep, or when it has been silent for `machine_ready_timeout`. In
-  noise the voice detector misses words: what is audible all the same (`audio.presence`) is no
-  silence either, for some seconds.
+  noise the voice detector misses words: what is audible all the same is no silence either, for
+  some seconds.
 - The tone of a fax is a fax, whatever was heard before.
 
 `timeout` ends it all. The owner feeds what is final, and says how far time has passed where nothing
@@ -32,10 +32,9 @@ from numpy.typing import NDArray
 
 from .loudness import FRAMES_PER_SECOND
 from .machine_beeps import BEEP_SECONDS, Beeps
-from .presence import Presence
-from .signal_tones import DELAY, ONSET_FRAMES, STANDING_FRAMES, SignalTones
 from .single_tone import FaxTone, Tone, ToneTracker, fax_tone
-from .vad import BLOCK, DEFAULT_SENSITIVITY, SpeechDetector, vad_setting
+from .vad import BLOCK
+from .voice_frames import VoiceFrames
 from .words import Words
 
 LAG: Final = 0.25
@@ -117,20 +116,12 @@ class MachineDetector:
         self._rate = rate
         self._frame = rate // FRAMES_PER_SECOND
         self._lag = round(LAG * rate)
-        self._speech = SpeechDetector(vad_setting(DEFAULT_SENSITIVITY), rate)
-        self._signals = SignalTones(rate)
-        self._presence = Presence(rate)
+        self._voice = VoiceFrames(rate)
         self._tones = ToneTracker(rate)
         self._beeps = Beeps(rate)
         self._words = Words()
         self._rest = np.empty(0, np.int16)
-        self._lead = np.empty(0, np.int16)
-        self._frames = 0  # judged
-        self._standing = 0  # of them, the last ones in a row
-        self._voices: list[bool] = []  # of those judged, the last ones, whose tones may show yet
-        self._audible: list[bool] = []  # of the same ones
-        self._sound = 0  # frames up to the last one that is audible and no tone
-        self._settled = 0  # frames before those
+        self._frames = 0
         self._ready = False
         self._told: list[Finding] = []
         self._limit = self._after(start, rules.timeout) if rules.timeout else _NEVER
@@ -183,7 +174,7 @@ class MachineDetector:
     def _listen(self, block: NDArray[np.int16]) -> None:
         """Judge the frames of one block, and what has ripened since the one before."""
         if self._rules.amd:
-            self._hear_voice(block)
+            self._voice.listen(block)
         self._frames += BLOCK
         ended = self._tones.listen(block)
         current = self._tones.current
@@ -194,36 +185,15 @@ class MachineDetector:
             beep = self._beeps.take(ended, current, now, spoken=spoken)
             if beep is not None:
                 self._hear_beep(self._start + round(beep.end))
-        while self.done_at is None and len(self._voices) > DELAY:
-            self._settle(self._voices.pop(0), self._audible.pop(0))
+        while self.done_at is None and self._voice.ripe:
+            self._settle()
         if self.done_at is None and self._start + self._frames * self._frame >= self._limit:
             self._expire(self._limit)
 
-    def _hear_voice(self, block: NDArray[np.int16]) -> None:
-        begin, data = self._frames, np.concatenate((self._lead, block))
-        heard = set(self._speech.listen(data).heard(begin, begin + BLOCK))
-        self._lead = data[-self._speech.lead * self._frame :]
-        audible = self._presence.listen(block)
-        for frame, stands in enumerate(self._signals.listen(block), begin):
-            self._judge(frame in heard, audible[frame - begin], stands)
-
-    def _judge(self, heard: bool, audible: bool, stands: bool) -> None:
-        """Note a frame; frames that turn out to be part of a tone are no voice."""
-        self._voices.append(heard)
-        self._audible.append(heard or audible)
-        self._standing = self._standing + 1 if stands else 0
-        if self._standing >= STANDING_FRAMES:
-            back = STANDING_FRAMES + ONSET_FRAMES if self._standing == STANDING_FRAMES else 1
-            for place in range(max(0, len(self._voices) - back), len(self._voices)):
-                self._voices[place] = self._audible[place] = False
-
-    def _settle(self, voice: bool, audible: bool) -> None:
+    def _settle(self) -> None:
         """Let one more frame pass, voice or none."""
-        frame = self._settled
-        self._settled += 1
-        if audible:
-            self._sound = frame + 1
-        if voice:
+        frame = self._voice.settled
+        if self._voice.settle():
             new_word = self._words.hear(frame)
             if new_word and self._ready:
                 self._ready = False
@@ -268,9 +238,9 @@ class MachineDetector:
             if not rules.initial_timeout:
                 return _NEVER, None
             return self._after(self._start, rules.initial_timeout), Event.UNKNOWN
-        end = max(words.end, self._end_of(self._voices, 0))
+        end = max(words.end, self._voice.voice_end)
         held = words.end + (HELD_FRAMES if self.verdict else HELD_FRAMES // 3)
-        end = max(end, min(held, self._end_of(self._audible, self._sound)))
+        end = max(end, min(held, self._voice.sound_end))
         silence = rules.end_silence_timeout
         if self.verdict is None:
             return self._after(self._at(end), max(silence, 0.1)), Event.HUMAN
@@ -278,18 +248,12 @@ class MachineDetector:
             silence = rules.machine_ready_timeout
         return self._after(self._at(end), max(silence, 0.1)), Event.READY
 
-    def _end_of(self, frames: list[bool], settled: int) -> int:
-        """Return where the last of the frames not settled yet is, or else the `settled` one."""
-        if True not in frames:
-            return settled
-        return self._settled + len(frames) - frames[::-1].index(True)
-
     def _holds(self) -> bool:
         """Whether something is heard that has to be over before silence counts."""
         tone = self._tones.current
         if tone is not None and tone.seconds(self._rate) <= BEEP_SECONDS[1]:
             return True
-        return self._beeps.waiting or self._words.begun(self._settled)
+        return self._beeps.waiting or self._words.begun(self._voice.settled)
 
     def _time_out(self) -> None:
         if self.verdict is None:

@@ -14,12 +14,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-ULAW_SILENCE: Final = 0xFF
-"""The mu-law byte of a zero sample."""
-
-ALAW_SILENCE: Final = 0xD5
-"""The A-law byte nearest to zero; A-law has no zero, this one decodes to +8."""
-
 _ULAW_BIAS = 33  # added to 14-bit magnitudes so that each segment begins at a power of two
 _ULAW_MAX = 0x1FFF  # 14-bit magnitudes with the bias saturate here
 

@@ -63,7 +63,7 @@ _TONES: Final[tuple[tuple[float, ...], ...]] = tuple(
 def is_progress_tone(samples: NDArray[np.int16], rate: int) -> bool:
     """Tell whether a stretch of STRETCH seconds, or less, ends with a tone of the network."""
     wave = samples.astype(np.float64)
-    window, near = _first_look(rate, len(wave))
+    window, near = _first_look(len(wave))
     spectrum = np.fft.rfft(wave * window, round(STRETCH * rate))
     power = spectrum.real**2 + spectrum.imag**2
     shares = near @ power[: near.shape[1]]
@@ -94,7 +94,7 @@ def _without_quiet(wave: NDArray[np.float64], piece: int) -> NDArray[np.float64]
 
 def _is_one_of(places: list[int], wave: NDArray[np.float64], rate: int) -> bool:
     """Tell whether the tones of one of these places in _TONES are nearly all there is."""
-    window, _ = _first_look(rate, len(wave))
+    window, _ = _first_look(len(wave))
     spectrum = np.fft.rfft(wave * window, round(STRETCH * rate))
     power = spectrum.real**2 + spectrum.imag**2
     scale = float(wave @ wave) / float(power.sum())
@@ -110,7 +110,7 @@ def _is_one_of(places: list[int], wave: NDArray[np.float64], rate: int) -> bool:
 
 
 @cache
-def _first_look(rate: int, length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _first_look(length: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return a window, and a row for each of _TONES with ones where it is near."""
     hertz = np.arange(round(HIGHEST_HZ * STRETCH)) / STRETCH
     near = [

@@ -9,19 +9,20 @@ detector had to decide without it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
-from typing import Final, Protocol
+from typing import Protocol
+
+import structlog
 
 from ..clock import Clock, now_us
 from ..errors import LocalError
-from ..recording.recorder import Recorder, Stop, StopRules
-from ..recording.resource import Direction, Pause, PauseBehavior, Span
+from ..recording.recorder import StopRules
+from ..recording.resource import Direction, PauseBehavior, Span
 from ..recording.states import StopReason
 from .ports import JournalFile, Journals, LegStatistics, Line
+from .take import NEVER, Take
 
-_NEVER: Final = (1 << 63) - 1
+log = structlog.get_logger(__name__)
 
 
 class Watcher(Protocol):
@@ -33,98 +34,6 @@ class Watcher(Protocol):
 
     def hear(self, leg: Line, upto: int, decided: int) -> None:
         """Look at what is final up to `upto`; time has passed up to `decided`."""
-
-
-class Take:
-    """One recording in progress: where it began, its pauses, and the promise of its end."""
-
-    def __init__(self, rules: StopRules, start: int, rate: int) -> None:
-        self.start = start
-        self.stopped: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-        self.pauses: tuple[Pause, ...] = ()
-        self._terminators = frozenset(rules.terminators.upper())
-        self._recorder = Recorder(rules, start, rate)
-
-    @property
-    def paused(self) -> Pause | None:
-        """The pause it is in."""
-        last = self.pauses[-1] if self.pauses else None
-        return last if last is not None and last.end is None else None
-
-    @property
-    def wake(self) -> int:
-        """Position at which there is something to decide."""
-        if self.stopped.done():
-            return _NEVER
-        pause = self.paused
-        if pause is None:
-            return self._recorder.wake
-        return self._recorder.limit if pause.behavior is PauseBehavior.SILENCE else _NEVER
-
-    def hear(self, leg: Line, upto: int, decided: int) -> None:
-        """Let the recorder look at what is final up to `upto`, and time pass up to `decided`."""
-        if self.paused is None:
-            self._note(self._recorder.advance(upto, decided, leg.read))
-        elif decided >= self.wake:
-            self._cut(StopReason.MAX_LENGTH, self._recorder.limit)
-
-    def press(self, digit: str, position: int) -> None:
-        """Give the recorder a DTMF key; a terminator ends the recording in a pause, too."""
-        if self.paused is None:
-            self._note(self._recorder.digit(digit, position))
-        elif digit.upper() in self._terminators:
-            self._cut(StopReason.TERMINATOR, position, digit.upper())
-
-    def end(self, reason: StopReason, position: int) -> None:
-        """End the take here, unless a rule ended it before."""
-        if self.paused is None:
-            self._note(self._recorder.end(reason, max(position, self.start)))
-        else:
-            self._cut(reason, position)
-
-    def pause(self, behavior: PauseBehavior, position: int) -> bool:
-        """Record nothing from `position` on; False if it is over, or paused already.
-
-        What is final has been heard; a rule that has ended the recording by then wins.
-        """
-        if self.stopped.done() or self.paused is not None:
-            return False
-        start = max(position, self.start, self.pauses[-1].end or 0 if self.pauses else 0)
-        if self._recorder.limit <= start:
-            self.end(StopReason.MAX_LENGTH, start)
-            return False
-        self.pauses += (Pause(start=start, behavior=behavior),)
-        return True
-
-    def resume(self, position: int) -> bool:
-        """Record again from `position` on; False if it is over, or not paused."""
-        pause = self.paused
-        if self.stopped.done() or pause is None:
-            return False
-        counts = pause.behavior is PauseBehavior.SILENCE
-        end = max(position, pause.start)
-        if counts and self._recorder.limit <= end:
-            self._cut(StopReason.MAX_LENGTH, end)
-            return False
-        self.pauses = (*self.pauses[:-1], replace(pause, end=end))
-        self._recorder = self._recorder.resume(pause.start, end, counts=counts)
-        return True
-
-    def _cut(self, reason: StopReason, position: int, digit: str | None = None) -> None:
-        """End the take in its pause: what would be left out is no part of it."""
-        pause = self.paused
-        assert pause is not None
-        if pause.behavior is PauseBehavior.SKIP:
-            stop = Stop(reason, pause.start, digit)
-            self.pauses = self.pauses[:-1]
-        else:
-            stop = replace(self._recorder.cut(reason, max(position, pause.start)), digit=digit)
-            self.pauses = (*self.pauses[:-1], replace(pause, end=stop.position))
-        self._note(stop)
-
-    def _note(self, stop: Stop | None) -> None:
-        if stop is not None and not self.stopped.done():
-            self.stopped.set_result(stop)
 
 
 class Capture:
@@ -143,6 +52,8 @@ class Capture:
         self._speak: JournalFile | None = None
         self._listen: JournalFile | None = None
         self._wide: dict[Direction, JournalFile] = {}
+        self._wide_fault: LocalError | None = None
+        """Why not all of that was written."""
         self._starts: dict[Direction, int] = {}
         """Where the journals begin on the line."""
         self._over = False
@@ -295,10 +206,13 @@ class Capture:
 
     async def close(self) -> None:
         """Close the journal; the leg is done. LocalError when not all of it was written."""
-        files = self._files()
+        lines, wide = self._lines(), tuple(self._wide.values())
         self._speak = self._listen = None
         self._wide = {}
-        await _all(file.close() for file in files)
+        try:
+            await self._wide_done(file.close() for file in wide)
+        finally:
+            await _all(file.close() for file in lines)
 
     def _open(self, first: int) -> None:
         rate = self._leg.rate
@@ -322,9 +236,8 @@ class Capture:
             )
         return self._wide[side]
 
-    def _files(self) -> list[JournalFile]:
-        line = [file for file in (self._speak, self._listen) if file is not None]
-        return [*line, *self._wide.values()]
+    def _lines(self) -> list[JournalFile]:
+        return [file for file in (self._speak, self._listen) if file is not None]
 
     def _keep(self, since: int) -> None:
         assert self._speak is not None
@@ -339,10 +252,21 @@ class Capture:
 
     def _set_wake(self) -> None:
         listening: Iterable[Take | Watcher] = (*self._takes, *self._watchers)
-        self._leg.wake = min((one.wake for one in listening), default=_NEVER)
+        self._leg.wake = min((one.wake for one in listening), default=NEVER)
 
     async def _flushed_to_disk(self) -> None:
-        await _all(file.flushed() for file in self._files())
+        wide = tuple(self._wide.values())
+        await _all(file.flushed() for file in self._lines())
+        await self._wide_done(file.flushed() for file in wide)
+
+    async def _wide_done(self, works: Iterable[Awaitable[None]]) -> None:
+        """Wait for the journals of the higher rate; where one fails, the line has what was said."""
+        try:
+            await _all(works)
+        except LocalError as error:
+            if self._wide_fault is None:
+                self._wide_fault = error
+                log.warning("recorded at the rate of the line", error=str(error))
 
 
 async def _all(works: Iterable[Awaitable[None]]) -> None:

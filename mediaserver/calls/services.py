@@ -8,7 +8,7 @@ from ..clock import Clock
 from ..sdp.codec import Codec
 from ..sdp.crypto import Encryption
 from .clips import Clips
-from .conference import Conferences
+from .conferences import Conferences
 from .dialing import TrunkFinder
 from .documents import Documents
 from .media_timeout import Patience

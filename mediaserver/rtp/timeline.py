@@ -219,7 +219,7 @@ class Timelines(Lines):
         plain = np.logical_and.reduceat(goes_on, starts)
         heads = slot[starts]
         self.counts.packets[heads] += counts
-        self._measure(batch, fields, starts, counts)
+        self._measure(batch, fields, starts)
         if plain.all():
             self._append(batch, fields, slice(None), rank, kind, positions)
             self._move_on(fields, starts, counts)
@@ -261,13 +261,7 @@ class Timelines(Lines):
         self._streams.go_on(slot, counts, samples, self.placed[slot])
         self.placed[slot] += samples
 
-    def _measure(
-        self,
-        batch: PacketBatch,
-        fields: PacketFields,
-        starts: NDArray[np.int64],
-        counts: NDArray[np.int64],
-    ) -> None:
+    def _measure(self, batch: PacketBatch, fields: PacketFields, starts: NDArray[np.int64]) -> None:
         """Take one sample of jitter and of lead a leg, from its first packet in the batch."""
         starts = starts[self._streams.are_next(fields, starts)]
         if not starts.size:

@@ -5,47 +5,33 @@ none overtakes another of its stream. An announcement that is being sent stays i
 its receiver has said 2xx. A crash in between, or a stop, means that it is sent once more with the
 same id.
 
-One origin (scheme, host, port) has some attempts at a time and no more; one whose last attempt
-failed has one. The rest of the attempts are for the others, however long a dead receiver's queue.
+An origin has its share of the attempts (`web.origins`); the rest of them are for the others,
+however long a dead receiver's queue.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from dataclasses import replace
 from typing import Final, Protocol
 
 import structlog
 
 from mediaserver.clock import Clock
 from mediaserver.errors import ConflictError, LocalError
-from mediaserver.recording.announcement import Announcement
 
-from .manner import Manner, Manners
+from .attempts import Attempts, Queued
+from .manner import Manners
+from .origins import Origins
 from .outbound import FetchFailed, Poster, Reply
 from .retry_times import RetryTimes
-from .schedule import read_retry_after
-from .targets import BadUrl, Target
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 256
 """Attempts at a time."""
-
-PER_ORIGIN: Final = 8
-"""Attempts at a time to one origin."""
-
-PER_SUSPECT: Final = 1
-"""Attempts at a time to an origin whose last attempt failed."""
-
-MAX_SUSPECTS: Final = 10_000
-"""Origins that are remembered to have failed; the oldest is forgotten."""
-
-TIMEOUT: Final = 15.0
-"""Seconds an attempt may take."""
 
 GRACE: Final = 5.0
 """Seconds that attempts under way are given to end when the server stops."""
@@ -64,26 +50,6 @@ looks is not that of the attempts."""
 
 STORE_WAITS: Final = (0.2, 1.0, 5.0, 5.0, 5.0)
 """Seconds between tries to note what became of an attempt while the database is away."""
-
-
-class Queued(Protocol):
-    """An announcement that is due."""
-
-    @property
-    def id(self) -> int:
-        """Its number in the outbox."""
-
-    @property
-    def announcement(self) -> Announcement:
-        """What is to be sent, and where."""
-
-    @property
-    def attempts(self) -> int:
-        """Attempts that failed so far."""
-
-    @property
-    def origin(self) -> str:
-        """Whose server it goes to."""
 
 
 class OutboxQueue(Protocol):
@@ -120,7 +86,7 @@ class OutboxQueue(Protocol):
 
 
 class Delivery:
-    """The worker that empties the outbox."""
+    """The worker that empties the outbox; an attempt may take `timeout` seconds."""
 
     def __init__(
         self,
@@ -128,18 +94,15 @@ class Delivery:
         poster: Poster,
         manners: Manners,
         clock: Clock,
-        timeout: float = TIMEOUT,
+        timeout: float,
     ) -> None:
         self._outbox = outbox
-        self._poster = poster
-        self._manners = manners
+        self._attempts = Attempts(poster, manners, clock, timeout)
         self._clock = clock
         self._times = RetryTimes(outbox, clock)
-        self._timeout = timeout
-        self._attempts: dict[int, asyncio.Task[None]] = {}
-        self._at_origin: Counter[str] = Counter()
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._origins = Origins()
         self._in_hand: dict[str, deque[Queued]] = {}
-        self._suspects: dict[str, None] = {}
         self._stopping = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
@@ -157,7 +120,7 @@ class Delivery:
         self._outbox.changed.set()
         if self._worker is not None:
             await self._worker
-        attempts = list(self._attempts.values())
+        attempts = list(self._under_way.values())
         if attempts:
             _, late = await asyncio.wait(attempts, timeout=grace)
             for task in late:
@@ -184,13 +147,12 @@ class Delivery:
 
     async def _begin_due(self, now: int) -> None:
         """Start an attempt at whatever is due and may be tried now."""
-        while not self._stopping.is_set() and (free := AT_ONCE - len(self._attempts)) > 0:
+        while not self._stopping.is_set() and (free := AT_ONCE - len(self._under_way)) > 0:
             # A copy: an id that leaves while the outbox is read may be due in what was read.
-            known = frozenset(self._attempts).union(
+            known = frozenset(self._under_way).union(
                 queued.id for kept in self._in_hand.values() for queued in kept
             )
-            full = [origin for origin in self._at_origin if self._is_full(origin)]
-            due = await self._outbox.due(now, free, skip=known, avoid=full)
+            due = await self._outbox.due(now, free, skip=known, avoid=self._origins.full)
             if not due or self._stopping.is_set():
                 return
             for queued in due:
@@ -199,7 +161,7 @@ class Delivery:
                 return
 
     def _begin_or_keep(self, queued: Queued) -> None:
-        if self._begin(queued) or queued.origin in self._suspects:
+        if self._begin(queued) or self._origins.suspects(queued.origin):
             return
         kept = self._in_hand.setdefault(queued.origin, deque())
         if len(kept) < IN_HAND:
@@ -208,7 +170,7 @@ class Delivery:
     def _begin_kept(self, origin: str) -> None:
         """Go on with an origin that has room for another attempt, or look for what is due."""
         kept = self._in_hand.get(origin)
-        while kept and origin not in self._suspects and not self._stopping.is_set():
+        while kept and not self._origins.suspects(origin) and not self._stopping.is_set():
             if not self._begin(kept[0]):
                 return
             kept.popleft()
@@ -216,67 +178,35 @@ class Delivery:
         self._in_hand.pop(origin, None)
         self._outbox.changed.set()
 
-    def _is_full(self, origin: str) -> bool:
-        cap = PER_SUSPECT if origin in self._suspects else PER_ORIGIN
-        return self._at_origin[origin] >= cap
-
     def _begin(self, queued: Queued) -> bool:
-        if self._is_full(queued.origin):
+        if not self._origins.begin(queued.origin):
             return False
-        self._at_origin[queued.origin] += 1
-        self._attempts[queued.id] = asyncio.create_task(
+        self._under_way[queued.id] = asyncio.create_task(
             self._attempt(queued), name=f"callback {queued.id}"
         )
         return True
 
     async def _attempt(self, queued: Queued) -> None:
         try:
-            await self._settle(queued, await self._send(queued))
+            await self._settle(queued, await self._attempts.send(queued))
         except Exception:
             log.exception("callback delivery stumbled", stream=queued.announcement.stream)
         finally:
-            del self._attempts[queued.id]
-            self._at_origin[queued.origin] -= 1
-            if not self._at_origin[queued.origin]:
-                del self._at_origin[queued.origin]
+            del self._under_way[queued.id]
+            self._origins.end(queued.origin)
             self._begin_kept(queued.origin)
-
-    async def _send(self, queued: Queued) -> Reply | FetchFailed:
-        manner = self._manner(queued)
-        announcement = queued.announcement
-        try:
-            target = Target.parse(announcement.url)
-        except BadUrl as error:
-            return FetchFailed(400, str(error))
-        at = int(self._clock.time())
-        try:
-            announcement = replace(announcement, body=manner.body(announcement.body))
-            return await self._poster.post(
-                target,
-                announcement.body,
-                lambda hop: manner.headers(announcement, hop, at),
-                self._timeout,
-                manner.redirects,
-                method=manner.method,
-            )
-        except FetchFailed as error:
-            return error
-        except Exception as error:
-            # Whatever it was, it was this attempt that failed, and not delivery as such.
-            log.exception("callback not sent", host=target.host, stream=announcement.stream)
-            return FetchFailed(502, type(error).__name__)
 
     async def _settle(self, queued: Queued, outcome: Reply | FetchFailed) -> None:
         """Write down what became of an attempt."""
         if isinstance(outcome, Reply) and 200 <= outcome.status < 300:
-            self._suspects.pop(queued.origin, None)
+            self._origins.succeeded(queued.origin)
             self._say(log.info, queued, "callback delivered", outcome)
             at = round(self._clock.time() * 1e6)
             await self._note(lambda: self._outbox.delivered(queued.id, at))
             return
-        self._suspect(queued.origin)
+        self._origins.failed(queued.origin)
         why = f"answered {outcome.status}" if isinstance(outcome, Reply) else outcome.reason
-        delay = self._delay(queued, outcome)
+        delay = self._attempts.delay(queued, outcome)
         if delay is None:
             self._say(log.warning, queued, "callback given up", outcome, why=why)
             await self._note(lambda: self._outbox.bury(queued.id, why))
@@ -284,28 +214,6 @@ class Delivery:
         again = round(delay, 1)
         self._say(log.warning, queued, "callback not taken", outcome, why=why, again_in=again)
         await self._note(lambda: self._times.failed(queued.id, delay, why))
-
-    def _delay(self, queued: Queued, outcome: Reply | FetchFailed) -> float | None:
-        """Return the seconds until the next attempt, None if there is to be none."""
-        manner, failures = self._manner(queued), queued.attempts + 1
-        if isinstance(outcome, FetchFailed):
-            # 400: a URL that is none today is none tomorrow.
-            return None if outcome.status == 400 else manner.schedule.delay(failures)
-        if not manner.heeds:
-            return manner.schedule.delay(failures)
-        if outcome.status == 410:
-            return None
-        retry_after = read_retry_after(outcome.retry_after, self._clock.time())
-        return manner.schedule.delay(failures, retry_after)
-
-    def _manner(self, queued: Queued) -> Manner:
-        return self._manners[queued.announcement.kind]
-
-    def _suspect(self, origin: str) -> None:
-        self._suspects.pop(origin, None)
-        self._suspects[origin] = None
-        if len(self._suspects) > MAX_SUSPECTS:
-            del self._suspects[next(iter(self._suspects))]
 
     async def _note(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write to the outbox, patiently: until it is written the receiver may be asked twice."""

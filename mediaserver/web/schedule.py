@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-DEFAULT_DELAYS: Final = (1.0, 5.0, 30.0, 120.0, 600.0, 3600.0, *(7200.0,) * 9)
-"""Seconds before each further attempt: 15 of them in about 19 hours."""
-
 READY_DELAYS: Final = (1.0, 2.0, 4.0, 8.0, 60.0, 1800.0, 3600.0, 7200.0)
-"""The same for RECORDING_READY (contract B6)."""
+"""Seconds before each further attempt to tell RECORDING_READY (contract B6)."""
 
 JITTER: Final = 0.2
 """A delay is up to this share longer or shorter: what failed together does not come together."""

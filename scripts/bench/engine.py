@@ -20,7 +20,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mediaserver.calls.capture import Capture, Take
+from mediaserver.calls.capture import Capture
+from mediaserver.calls.take import Take
 from mediaserver.clock import SystemClock
 from mediaserver.errors import LocalError
 from mediaserver.net.leg import RtpLeg

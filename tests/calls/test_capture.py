@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from farend.tape import Desk, StillClock, TapeLeg
 from mediaserver.calls.capture import Capture
@@ -118,6 +119,24 @@ async def test_a_rule_that_had_fired_by_the_hang_up_is_the_reason(
     capture.hang_up()
     assert (await take.stopped).reason is StopReason.MAX_LENGTH
     assert (await take.stopped).position == 4000
+
+
+async def test_a_disk_that_fails_what_the_line_has_no_room_for_costs_no_recording(
+    capture: Capture, leg: TapeLeg, desk: Desk
+) -> None:
+    take = capture.start(LONG)
+    leg.hear(800)
+    assert leg.open_wide is not None
+    leg.open_wide(Direction.SPEAK, 16_000)
+    desk.wide[Direction.SPEAK].fault = LocalError("cannot write the journal: disk full")
+    assert await capture.settled() == 800
+    capture.hang_up()
+    await take.stopped
+    with capture_logs() as logs:
+        await capture.finish(take)
+        await capture.close()
+    assert np.array_equal(speak(desk)[:800], leg.tape[:800])
+    assert len(logs) <= 1
 
 
 async def test_a_disk_that_fails_is_told_and_nothing_else_stops(

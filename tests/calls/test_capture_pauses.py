@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from farend.tape import Desk, StillClock, TapeLeg
-from mediaserver.calls.capture import Capture, Take
+from mediaserver.calls.capture import Capture
+from mediaserver.calls.take import Take
 from mediaserver.recording.recorder import Stop, StopRules
 from mediaserver.recording.resource import Pause, PauseBehavior
 from mediaserver.recording.states import StopReason

@@ -23,7 +23,7 @@ from mediaserver.calls.commands.recording import (
 )
 from mediaserver.calls.commands.referring import ReferCall
 from mediaserver.calls.commands.updating import FinalStatus, TransferCall, UpdateCall
-from mediaserver.calls.conference import Conferences
+from mediaserver.calls.conferences import Conferences
 from mediaserver.calls.dialing import Trunk
 from mediaserver.calls.document_source import DocumentSource
 from mediaserver.calls.exchange import DialOrder

@@ -17,7 +17,7 @@ from farend.tape import StillClock, TapeLeg
 from mediaserver.audio.hold_music import hold_music
 from mediaserver.calls.call import Call
 from mediaserver.calls.clips import Clip
-from mediaserver.calls.conference import Conferences
+from mediaserver.calls.conferences import Conferences
 from mediaserver.calls.ending import CallOver, Ending
 from mediaserver.calls.floor import Floor
 from mediaserver.calls.ports import MediaLeg

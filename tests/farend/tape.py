@@ -39,6 +39,7 @@ class TapeLeg:
         self.decided = 0
         self.sent: list[tuple[int, NDArray[np.int16]]] = []
         self.closed = False
+        self.open_wide: OpenWide | None = None
         self._journals: tuple[JournalFile, JournalFile] | None = None
         self._kept = 0
 
@@ -85,6 +86,7 @@ class TapeLeg:
         self, heard: JournalFile, sent: JournalFile, since: int, wide: OpenWide | None = None
     ) -> None:
         self._journals = heard, sent
+        self.open_wide = wide
         self._kept = max(self._kept, since)
         self.sent.clear()
 

@@ -23,6 +23,7 @@ from mediaserver.calls.book import CallBook
 from mediaserver.calls.growing import GrowingRecordings, Running
 from mediaserver.calls.rendition import Renditions
 from mediaserver.calls.resource import CallRecord
+from mediaserver.config.model import Callbacks
 from mediaserver.recording.announcement import Announcement, Kind
 from mediaserver.recording.journal import open_journal
 from mediaserver.recording.render import render
@@ -44,7 +45,7 @@ from mediaserver.web.links import Links
 from mediaserver.web.manner import query_manner, ready_manner, status_manner
 from mediaserver.web.outbound import OutboundGuard, Poster
 from mediaserver.web.routes import Deps
-from mediaserver.web.schedule import DEFAULT_DELAYS, Schedule
+from mediaserver.web.schedule import Schedule
 from mediaserver.web.server import WebServer, build_app
 from mediaserver.web.signatures import EnfonicaSigner, Signer
 
@@ -438,7 +439,7 @@ async def deliver(
 
         async def begin(
             seconds: float = 15.0,
-            delays: tuple[float, ...] = DEFAULT_DELAYS,
+            delays: tuple[float, ...] = Callbacks().schedule,
             queue: Any = None,
             guard: OutboundGuard | None = None,
         ) -> Delivery:

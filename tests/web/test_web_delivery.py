@@ -18,14 +18,16 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from mediaserver.config.model import Callbacks
 from mediaserver.errors import LocalError
 from mediaserver.recording.announcement import Announcement
 from mediaserver.store.outbox import Outbox
 from mediaserver.web import delivery as delivery_module
+from mediaserver.web.origins import PER_ORIGIN
 from mediaserver.web.outbound import OutboundGuard
-from mediaserver.web.schedule import DEFAULT_DELAYS
 from mediaserver.web.signatures import Signer
 
+DELAYS = Callbacks().schedule
 KEY = "PSKtest1234567890abcdef"
 
 Announce = Callable[..., Announcement]
@@ -113,7 +115,7 @@ async def test_a_callback_not_taken_is_tried_again_on_schedule_with_the_same_id(
     receiver.answer = answering(500, 429, 302, 404, 200)
     await deliver()
     await outbox.add([make_announcement(receiver.url())])
-    for attempt, delay in enumerate(DEFAULT_DELAYS[:4], start=1):
+    for attempt, delay in enumerate(DELAYS[:4], start=1):
         await receiver.until(attempt)
         await settled(outbox, clock)
         assert await waiting_until(outbox) == pytest.approx(clock.now + delay)
@@ -144,7 +146,7 @@ async def test_a_retry_comes_when_its_delay_is_over_however_the_wall_clock_is_se
     receiver.answer = answering(500)
     worker = await deliver()
     await outbox.add([make_announcement(receiver.url())])
-    for attempt, delay in enumerate(DEFAULT_DELAYS[:3], start=1):
+    for attempt, delay in enumerate(DELAYS[:3], start=1):
         await receiver.until(attempt)
         await settled(outbox, clock)
         clock.set_by += set_by
@@ -157,10 +159,10 @@ async def test_a_retry_comes_when_its_delay_is_over_however_the_wall_clock_is_se
     await settled(outbox, clock)
     # Nor is it early or late after a restart, as far as the clock was seen to be set.
     clock.set_by += set_by
-    await until_due(outbox, clock, DEFAULT_DELAYS[3])
+    await until_due(outbox, clock, DELAYS[3])
     await worker.stop()
     await deliver()
-    clock.now += DEFAULT_DELAYS[3] - 0.01
+    clock.now += DELAYS[3] - 0.01
     outbox.changed.set()
     await asyncio.sleep(0.03)
     assert len(receiver.got) == 4
@@ -180,9 +182,9 @@ async def test_a_retry_that_fails_while_the_wall_clock_is_set_is_neither_early_n
         if number % 10 == 9:
             clock.set_by -= 3600
     await receiver.until(40)
-    await until_due(outbox, clock, DEFAULT_DELAYS[0])
-    assert await outbox.due(round((clock.time() + DEFAULT_DELAYS[0] - 0.1) * 1e6), 100) == []
-    assert len(await outbox.due(round((clock.time() + DEFAULT_DELAYS[0] + 0.1) * 1e6), 100)) == 40
+    await until_due(outbox, clock, DELAYS[0])
+    assert await outbox.due(round((clock.time() + DELAYS[0] - 0.1) * 1e6), 100) == []
+    assert len(await outbox.due(round((clock.time() + DELAYS[0] + 0.1) * 1e6), 100)) == 40
 
 
 async def test_the_wall_clock_is_followed_once_the_database_is_back(
@@ -193,10 +195,10 @@ async def test_the_wall_clock_is_followed_once_the_database_is_back(
     await deliver(queue=flaky)
     await outbox.add([make_announcement(receiver.url())])
     await receiver.until(1)
-    await until_due(outbox, clock, DEFAULT_DELAYS[0])
+    await until_due(outbox, clock, DELAYS[0])
     flaky.failures = {"shift": 2}
     clock.set_by -= 3600
-    await until_due(outbox, clock, DEFAULT_DELAYS[0])
+    await until_due(outbox, clock, DELAYS[0])
 
 
 async def test_after_the_last_delay_it_is_set_aside_and_the_next_has_its_turn(
@@ -377,7 +379,7 @@ async def test_a_dead_receiver_delays_no_other(
     await outbox.add([make_announcement(alive.url(), f"alive{n}") for n in range(20)])
     await alive.until(20, 1.0)
     assert asyncio.get_running_loop().time() - began < 1.0
-    assert most <= delivery_module.PER_ORIGIN
+    assert most <= PER_ORIGIN
 
 
 async def test_an_origin_that_failed_is_asked_one_at_a_time_until_it_answers(
@@ -412,7 +414,7 @@ async def test_a_backlog_of_one_origin_does_not_wait_for_looks_into_the_outbox(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(delivery_module, "PACE", 60.0)
-    many = delivery_module.PER_ORIGIN + delivery_module.IN_HAND
+    many = PER_ORIGIN + delivery_module.IN_HAND
     await outbox.add(
         [make_announcement(receiver.url("/x"), f"rec-{n}", 1) for n in range(2 * many)]
     )

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from mediaserver.web.schedule import DEFAULT_DELAYS, READY_DELAYS, Schedule, read_retry_after
+from mediaserver.config.model import Callbacks
+from mediaserver.web.schedule import READY_DELAYS, Schedule, read_retry_after
 
 NOW = 1_700_000_000.0
 
 
 def test_the_default_schedule_tries_sixteen_times_in_nineteen_hours() -> None:
-    assert DEFAULT_DELAYS[:6] == (1, 5, 30, 120, 600, 3600)
-    assert len(DEFAULT_DELAYS) == 15
-    assert sum(DEFAULT_DELAYS) / 3600 == pytest.approx(19.2, abs=0.1)
+    delays = Callbacks().schedule
+    assert delays[:6] == (1, 5, 30, 120, 600, 3600)
+    assert len(delays) == 15
+    assert sum(delays) / 3600 == pytest.approx(19.2, abs=0.1)
 
 
 def test_delays_grow_and_end() -> None:

@@ -157,6 +157,8 @@ class OpusDecoder:
         codec.open()
         self._codec = codec
         self._downsampler = Downsampler(CLOCK // rate)
+        self._last = b""
+        """First octets of the packet read last."""
 
     def decode(self, packet: bytes) -> NDArray[np.int16]:
         """Return the samples of one packet, shape (n,): `frame_duration` of it, at `rate`.
@@ -172,9 +174,25 @@ class OpusDecoder:
             raise ValueError(f"no Opus packet: {error.strerror}") from error
         if sum(frame.samples for frame in frames) != duration:
             raise ValueError("no Opus packet: its first octet belies its length")
+        self._last = packet[:2]
         pieces = [frame.to_ndarray()[0] for frame in frames]
         whole: NDArray[np.int16] = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         return self._downsampler.feed(whole)
+
+    def conceal(self) -> NDArray[np.int16]:
+        """Return what may have been said in a packet that was lost, as long as the one before.
+
+        Even if nobody wants to hear it: what a packet says of its loudness is said against the one
+        before, and without that one a change of it is made twice (RFC 6716 section 4.4).
+        """
+        if not self._last:
+            return np.zeros(0, np.int16)
+        # A frame without a payload (RFC 6716 section 3.4, R4) says that it is missing.
+        last, frame = self._last, bytes([self._last[0] & ~3])
+        try:
+            return np.concatenate([self.decode(frame) for _ in range(_count(last))])
+        finally:
+            self._last = last
 
 
 def _either(numbers: tuple[int, ...]) -> str:

@@ -28,6 +28,9 @@ LONGEST: Final = RATE * 120 // 1000
 _TEN: Final = RATE // 100
 """Samples of 10 ms: what packets of telephony are multiples of."""
 
+_MOST_LOST: Final = 5
+"""Packets that are made up for at most; by then the codec expects silence."""
+
 _OPUS_FRAMES: Final = (60, 40, 20, 10)
 
 
@@ -72,6 +75,9 @@ class G722Decoder:
             raise ValueError(f"a packet of G.722 has 1 to {LONGEST} octets, not {len(payload)}")
         return self._halving.feed(self._wide.decode(payload))
 
+    def lose(self, packets: int) -> None:
+        """Take no note of packets that were lost: what follows does not build on them."""
+
 
 class OpusDecoder:
     """Reads one track of Opus; stereo is mixed to mono, frames may change in length."""
@@ -84,13 +90,21 @@ class OpusDecoder:
 
         self._wide = Wide(RATE * _WIDER)
         self._halving = _Halving()
+        self._lost = 0
 
     def decode(self, payload: bytes) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
         """Return samples of the line, and twice as many at 16 kHz, int16.
 
         ValueError for what is no packet: the next one is read.
         """
+        lost, self._lost = self._lost, 0
+        for _ in range(lost):
+            self._wide.conceal()
         return self._halving.feed(self._wide.decode(payload))
+
+    def lose(self, packets: int) -> None:
+        """Take note that packets were lost: they are made up for, and nobody hears that."""
+        self._lost = min(packets, _MOST_LOST)
 
 
 class G722Encoder:

@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import LocalError
 from ..rtp.codecs import WIDE_RATE
 from ..rtp.skew import read_leads
 from .edits import Piece, edit
@@ -201,14 +202,14 @@ def _open_side(job: RenderJob, side: Direction) -> Journal | None:
 def _open_wide(job: RenderJob, side: Direction) -> Journal | None:
     """Return the journal of what one side has at `WIDE_RATE`, if there is one.
 
-    One that is damaged costs a recording its overtones: the line has the rest.
+    One that cannot be read costs a recording its overtones: the line has the rest.
     """
     path = _path(job, side).with_name(journal_name(side, wide=True))
     if not path.exists():
         return None
     try:
         journal = open_journal(path)
-    except RecordingFailed:
+    except LocalError:
         return None
     if journal.header.rate != WIDE_RATE or WIDE_RATE % job.rate or job.rate == WIDE_RATE:
         journal.close()

@@ -39,6 +39,9 @@ class Decoder(Protocol):
         ValueError if it is no packet.
         """
 
+    def lose(self, packets: int) -> None:
+        """Take note that so many packets were lost before the next."""
+
 
 class Coded(NamedTuple):
     """What a codec makes of a stretch of audio."""

@@ -27,6 +27,7 @@ from .codecs import (
     Samples,
     Terms,
 )
+from .counting import MAX_DROPOUT
 from .event_clock import EventClock
 from .ordering import Ordered, Ordering
 from .packet import HEADER, wrap_distance
@@ -35,7 +36,6 @@ MOST_EARLY: Final = 100
 """Packets that wait for the codecs to be loaded: two seconds."""
 
 _HEAD: Final = struct.Struct(">BBHII")
-_MARKER: Final = 0x80
 _WRAP: Final = 0xFFFF_FFFF
 
 _ELSEWHERE: Final = 0x4000_0000
@@ -60,6 +60,8 @@ class _Stream:
     scale: ClockScale = field(default_factory=ClockScale)
     events: EventClock = field(default_factory=EventClock)
     voice: _Voice | None = None
+    sequence: int | None = None
+    """That of the packet heard last, whatever it was."""
     last: int = 0
     """Timestamp for the line of the audio heard last."""
 
@@ -214,6 +216,8 @@ class Transcoding:
         head, payload = turn.packet[:HEADER], turn.packet[HEADER:]
         first, second, sequence, timestamp, ssrc = _HEAD.unpack(head)
         kind, wide, coded = second & 0x7F, None, None
+        if not turn.late:
+            self._note_lost(stream, sequence)
         form = self.terms.heard.get(kind)
         if form is not None and turn.late and form.clock_rate != stream.scale.rates[0]:
             return None  # of before the clock was another
@@ -236,6 +240,15 @@ class Transcoding:
             stamp = stream.scale.stamp(timestamp)
         packet = _HEAD.pack(first, second, sequence, stamp & _WRAP, ssrc) + payload
         return Heard(packet, turn.arrival, wide, coded)
+
+    @staticmethod
+    def _note_lost(stream: _Stream, sequence: int) -> None:
+        """Tell the decoder how many packets there were before this one that nobody heard."""
+        before, stream.sequence = stream.sequence, sequence
+        if before is not None and stream.voice is not None:
+            lost = wrap_distance(sequence, before, 16) - 1
+            if 0 < lost <= MAX_DROPOUT:
+                stream.voice.decoder.lose(lost)
 
     def _count_from(self, stream: _Stream, form: Format, timestamp: int) -> None:
         """Count by the clock of a format; a new one leaves it to the line where it goes on."""

@@ -86,16 +86,23 @@ class JournalFolders:
         """Take out of a journal all that is not `needed` and lies before `before`.
 
         So is what was noted of it, but for how far the clocks had parted.
-        LocalError if that cannot be done. A journal that is gone is no error.
+        LocalError if that cannot be done; a file that is damaged keeps no other from it. A
+        journal that is gone is no error.
         """
         path = self._path(journal)
         stretches = list(needed)
         try:
             leads = read_leads(read_notes(path))
             rate = _line_rate(path)
+            damaged: list[LocalError] = []
             for file in sorted(path.glob(f"*{SUFFIX}")):
-                _keep_only(file, stretches, before, leads, rate)
+                try:
+                    _keep_only(file, stretches, before, leads, rate)
+                except LocalError as error:
+                    damaged.append(error)
             rewrite_notes(path / NOTES, stretches, before)
+            if damaged:
+                raise damaged[0]
         except FileNotFoundError:
             return
         except OSError as error:
@@ -143,10 +150,9 @@ def gaps(needed: Iterable[Stretch], start: int, end: int) -> Iterator[Stretch]:
 def _line_rate(folder: Path) -> int | None:
     """Return Hz of the line whose positions stretches are; None: it has no journal."""
     for side in (Direction.SPEAK, Direction.LISTEN):
-        path = folder / journal_name(side)
-        if path.exists() and path.stat().st_size:
-            with open_journal(path) as journal:
-                return journal.header.rate
+        # One that is damaged is named when it is to be emptied.
+        with contextlib.suppress(LocalError), open_journal(folder / journal_name(side)) as journal:
+            return journal.header.rate
     return None
 
 
@@ -159,6 +165,9 @@ def _keep_only(
 ) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
+        size = os.fstat(descriptor).st_size
+        if size < HEADER_SIZE:
+            return  # of a server that was killed right then: it holds nothing
         try:
             header = JournalHeader.unpack(os.pread(descriptor, HEADER_SIZE, 0))
         except ValueError as error:
@@ -173,7 +182,7 @@ def _keep_only(
             needed = [Stretch(one.start * wider, min(one.end * wider, NEVER)) for one in needed]
             before = min(before * wider, NEVER)
         # Half a sample at the end counts as one.
-        end = header.first + (os.fstat(descriptor).st_size - HEADER_SIZE + 1) // 2
+        end = header.first + (size - HEADER_SIZE + 1) // 2
         for gap in gaps(needed, header.first, min(end, before)):
             punch(descriptor, offset(header, gap.start), offset(header, gap.end))
         os.fsync(descriptor)

@@ -97,7 +97,8 @@ async def waiting_baresip(
 ) -> AsyncIterator[str]:
     """Yield the URI of one that answers at once and says `samples`; it keeps what it hears."""
     port = free_port()
-    account = f"<sip:called@127.0.0.1>;regint=0;audio_codecs={law};answermode=auto"
+    codecs = _WIDE.get(law, law)
+    account = f"<sip:called@127.0.0.1>;regint=0;audio_codecs={codecs};answermode=auto"
     if mediaenc:
         account += f";mediaenc={mediaenc}"
     secret = bool(mediaenc)
@@ -117,9 +118,14 @@ async def waiting_baresip(
 
 
 def heard_by(folder: Path) -> Samples:
-    """Return what the only call of the baresip of a folder heard."""
+    """Return what the only call of the baresip of a folder heard, in G.711."""
+    return read_wav(dump_of(folder))
+
+
+def dump_of(folder: Path) -> Path:
+    """Return the wav of what the only call of the baresip of a folder heard."""
     (path,) = folder.glob("dump-*-dec.wav")
-    return read_wav(path)
+    return path
 
 
 async def _start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:

@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import wave
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from farend.baresip import call_with_baresip, heard_by, waiting_baresip
+from farend.baresip import call_with_baresip, dump_of, heard_by, waiting_baresip
 from farend.phone import Phone
 from farend.ports import free_port
 from farend.receiver import Receiver
@@ -19,10 +20,14 @@ from farend.scene import Stage
 from farend.server import Server
 from farend.sipp import run_sipp, waiting_sipp
 from farend.speech import choose, utterance
-from farend.waveform import Samples, place
+from farend.waveform import Samples, place, similarity
+from farend.wide import resampled
 
 LEAD = 0.6
 """Seconds of silence before what is said, until the two are joined."""
+
+WIDE = {"G722": 0.95, "opus": 0.95}
+"""Codecs beyond the telephone's, and what they leave of speech."""
 
 STILL = 2
 """What baresip makes of the G.711 code of zero."""
@@ -42,6 +47,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Itera
         tmp_path_factory.mktemp("switchboard"),
         {
             "bridge": [{"record_call": recorded}, connect()],
+            "wide": [{"answer": {"codecs": "G722,OPUS"}}, {"record_call": recorded}, connect()],
             "trunk": [connect(username="me", password="secret")],
             "brief": [connect(timeout=1), {"hangup": {"reason": "busy"}}],
         },
@@ -52,9 +58,15 @@ def stage(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Itera
 
 def channels(path: Path) -> tuple[Samples, Samples]:
     """Return what is left and what is right in a wav."""
+    left, right = tracks(path)[1].T
+    return left, right
+
+
+def tracks(path: Path) -> tuple[int, Samples]:
+    """Return the sample rate of a wav, and its samples, one column a channel."""
     with wave.open(str(path)) as file:
-        both = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
-    return both[:, 0], both[:, 1]
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        return file.getframerate(), samples.reshape(-1, file.getnchannels())
 
 
 def stilled(samples: Samples) -> Samples:
@@ -88,6 +100,47 @@ async def test_two_baresips_hear_each_other_and_both_are_recorded(
     for sent, who in ((answered, "a"), (said, "b")):
         placement = place(stilled(sent), stilled(heard_by(tmp_path / who)))
         assert placement.exact, (who, placement)
+
+
+@pytest.mark.interop("baresip", "speech")
+async def test_two_baresips_hear_each_other_in_the_codec_that_both_speak(
+    stage: Stage, tmp_path: Path, speech_files: tuple[Path, ...]
+) -> None:
+    """The recording has that codec's sample rate."""
+    quiet = np.zeros(round(LEAD * 8000), np.int16)
+    said, answered = (utterance(path)[1][:12_000] for path in choose(speech_files, 3.0, 4.0)[:2])
+    longer = np.concatenate([quiet, answered, np.zeros(8 * 8000, np.int16)])
+
+    async def call(name: str, uri: str, first: int) -> None:
+        caller = uri.rpartition(":")[2]
+        printed = await call_with_baresip(
+            stage.server.sip,
+            tmp_path / name / "a",
+            np.concatenate([quiet, said, quiet]),
+            user="wide",
+            caller=caller,
+            law=name,
+            rtp_ports=(first, first + 39),
+            hears=True,
+        )
+        assert f"audio encoder: {name} " in printed, printed
+        final = await stage.receiver.until_final(f"/bridged/{caller}", 5)
+        rate, recorded = tracks(stage.server.file(final.params["recording_id"]))
+        assert rate == 16_000
+        for sent, who, channel in ((said, "b", 0), (answered, "a", 1)):
+            assert similarity(sent, resampled(recorded[:, channel], 0.5))[1] > WIDE[name]
+            rate_there, there = tracks(dump_of(tmp_path / name / who))
+            assert similarity(sent, resampled(there[:, 0], 8000 / rate_there))[1] > WIDE[name]
+
+    async with AsyncExitStack() as waiting:
+        calls = []
+        for number, name in enumerate(WIDE):
+            first = 33_200 + 80 * number
+            called = waiting_baresip(
+                tmp_path / name / "b", longer, law=name, rtp_ports=(first, first + 39)
+            )
+            calls.append(call(name, await waiting.enter_async_context(called), first + 40))
+        await asyncio.gather(*calls)
 
 
 @pytest.mark.interop("sipp")

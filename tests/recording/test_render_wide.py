@@ -23,7 +23,7 @@ from mediaserver.recording.render import render
 from mediaserver.recording.rendering import Target
 from mediaserver.recording.resource import Direction, Format, Pause, PauseBehavior
 from mediaserver.recording.track import open_track
-from mediaserver.recording.wide import SILENT, at_higher_rate, widened
+from mediaserver.recording.wide import SILENT, Reader, at_higher_rate, widened
 from mediaserver.rtp.skew import LEAD
 from mediaserver.rtp.spans import pack
 
@@ -83,7 +83,7 @@ def test_a_few_zeros_are_no_silence() -> None:
     )
 
 
-def _reader(samples: np.ndarray):
+def _reader(samples: np.ndarray) -> Reader:
     def read(start: int, end: int) -> np.ndarray:
         assert 0 <= start <= end <= samples.size
         return samples[start:end]
@@ -208,6 +208,15 @@ def test_a_damaged_wide_journal_costs_the_overtones_and_no_more(
     (audio,) = render(job_for(tmp_path, 2 * RATE)).audio
     assert audio.sample_rate == RATE
     assert np.array_equal(wav_samples(tmp_path / audio.path)[:, 0], tone(500, 2))
+
+
+def test_a_wide_journal_that_cannot_be_opened_costs_the_overtones_and_no_more(
+    tmp_path: Path,
+) -> None:
+    write_journal(tmp_path, tone(500, 2))
+    path = tmp_path / "journals/leg" / journal_name(Direction.SPEAK, wide=True)
+    path.mkdir()
+    assert render(job_for(tmp_path, 2 * RATE)).audio[0].sample_rate == RATE
 
 
 def test_what_a_killed_server_had_not_written_is_of_the_line(tmp_path: Path) -> None:

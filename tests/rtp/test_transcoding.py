@@ -202,6 +202,20 @@ def test_what_is_lost_stays_a_gap_and_what_follows_is_heard(name: str, speech: S
 
 
 @pytest.mark.parametrize("name", WIDE)
+def test_what_follows_a_loss_is_no_louder_than_what_was_said(name: str) -> None:
+    said = bright(4.0) // 12
+    packets = WideTalker(name, rate=16_000).say(said, 10)
+    chance = random.Random(1)
+    loudest = 0
+    for _ in range(3):
+        transcoding, kept = leg(name), [one for one in packets if chance.random() > 0.05]
+        came = [one for timed in kept for one in transcoding.hear(timed.packet, timed.arrival)]
+        came += transcoding.hear_rest(5.0)
+        loudest = max(loudest, *(np.abs(one.wide).max() for one in came if one.wide is not None))
+    assert loudest < 3 * said.max()
+
+
+@pytest.mark.parametrize("name", WIDE)
 def test_what_comes_after_it_was_given_up_fills_its_gap(name: str, speech: Samples) -> None:
     packets = WideTalker(name).say(speech)
     late = Timed(packets[40].arrival + 0.4, packets[40].packet)

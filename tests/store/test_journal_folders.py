@@ -203,6 +203,27 @@ def test_a_link_is_not_followed(tmp_path: Path, folders: JournalFolders) -> None
         folders.keep_only("journals/leg", [])
 
 
+def test_a_damaged_journal_keeps_no_other_from_being_emptied(
+    tmp_path: Path, folders: JournalFolders
+) -> None:
+    write(tmp_path, "leg")
+    path = tmp_path / "journals/leg" / journal_name(Direction.LISTEN, wide=True)
+    path.write_bytes(b"{}".ljust(8000))
+    with pytest.raises(LocalError, match=f"the journal {path} is damaged"):
+        folders.keep_only("journals/leg", [])
+    assert not any(read(tmp_path, "leg", side).any() for side in SIDES)
+
+
+def test_a_journal_that_was_cut_off_in_its_header_has_nothing_to_be_taken_out(
+    tmp_path: Path, folders: JournalFolders
+) -> None:
+    write(tmp_path, "leg", (Direction.SPEAK,))
+    for name in (journal_name(Direction.LISTEN), journal_name(Direction.SPEAK, wide=True)):
+        (tmp_path / "journals/leg" / name).write_bytes(b"{" * (len(name) % 3))
+    folders.keep_only("journals/leg", [])
+    assert not read(tmp_path, "leg", Direction.SPEAK).any()
+
+
 def test_a_journal_that_cannot_be_read_is_named(tmp_path: Path, folders: JournalFolders) -> None:
     write(tmp_path, "leg")
     path = tmp_path / "journals/leg/listen.journal"

@@ -18,7 +18,7 @@ from .addresses import AddressRule
 from .calls.book import CallBook
 from .calls.clips import Clips
 from .calls.commands import Commands
-from .calls.conference import Conferences
+from .calls.conferences import Conferences
 from .calls.documents import Documents
 from .calls.espeak import PROGRAM, Espeak
 from .calls.growing import GrowingRecordings
@@ -43,6 +43,7 @@ from .net.media import MediaEngine
 from .net.ports import PortPool
 from .net.signalling import Signalling, bracketed, contact_for
 from .net.sip import ListenAddress, SipEndpoint
+from .net.sip_tls import TlsContexts, TlsFiles
 from .net.tap_rtp import RtpTaps
 from .recording.resource import Format, Span
 from .sdp.crypto import Encryption
@@ -192,7 +193,8 @@ class Server:
             ),
         )
         agent.draining = True
-        self.sip = SipEndpoint(agent, self._hear, clock=self.clock)
+        tls = await self._open_tls() if config.speaks_tls else None
+        self.sip = SipEndpoint(agent, self._hear, clock=self.clock, tls=tls)
         await self.sip.start(
             [
                 ListenAddress(Transport(x.transport.upper()), x.host, x.port)
@@ -210,6 +212,18 @@ class Server:
         agent.ask_before_following(locator.may_follow)
         agent.ask_for_detours(locator.detour)
         self._signalling = Signalling(self.sip, locator)
+
+    async def _open_tls(self) -> TlsContexts:
+        tls = self.config.sip.tls
+        assert tls.certificate is not None
+        assert tls.key is not None
+        trunks = self.config.trunks
+        cas = {trunk.uri.host: trunk.tls_ca for trunk in trunks if trunk.tls_ca is not None}
+        contexts = await TlsContexts.open(
+            TlsFiles(tls.certificate, tls.key, tls.ca, tls.client_ca, cas)
+        )
+        self._stack.push_async_callback(contexts.close)
+        return contexts
 
     def _hear(self, event: Event) -> None:
         if self._ready is not None:

@@ -61,7 +61,9 @@ class Phone:
         )
         endpoint = SipEndpoint(agent, hear, clock=clock)
         engine = MediaEngine(PortPool(host, *PORTS), clock, advertise=host, capacity=LEGS)
-        await endpoint.start([ListenAddress(transport, host, 0) for transport in Transport])
+        await endpoint.start(
+            [ListenAddress(transport, host, 0) for transport in (Transport.UDP, Transport.TCP)]
+        )
         engine.start()
         locator = Locator(DnsLookup(), endpoint.hop_to, secrets.SystemRandom().random)
         callers.append(Caller(Signalling(endpoint, locator), engine, say))

@@ -228,7 +228,7 @@ spcae_id: x
     ("text", "key"),
     [
         ("sip: {listen: []}", "sip.listen"),
-        ("sip: {listen: [tls:127.0.0.1:5061]}", "sip.listen[0]"),
+        ("sip: {listen: [ws:127.0.0.1:5061]}", "sip.listen[0]"),
         ("sip: {listen: ['udp:::1:5060']}", "sip.listen[0]"),
         ("sip: {listen: [udp:example.com:5060]}", "sip.listen[0]"),
         ("sip: {listen: [udp:127.0.0.1:65536]}", "sip.listen[0]"),
@@ -576,7 +576,7 @@ sip: {listen: [udp:127.0.0.1:5060, tcp:127.0.0.1:5060, "udp:[::1]:5060"]}
         ("{numbers: '+49 30', uri: 'sip:h'}", "trunks[0].numbers"),
         ("{numbers: sales, uri: 'sip:h'}", "trunks[0].numbers"),
         ("{numbers: '*', uri: 'h:5060'}", "trunks[0].uri"),
-        ("{numbers: '*', uri: 'sips:h'}", "trunks[0].uri"),
+        ("{numbers: '*', uri: 'sips:h;transport=udp'}", "trunks[0].uri"),
         ("{numbers: '*', uri: 'sip:user@h'}", "trunks[0].uri"),
         ("{numbers: '*', uri: 'sip:h:0'}", "trunks[0].uri"),
         ("{numbers: '*', uri: 'sip:h:65536'}", "trunks[0].uri"),

@@ -27,6 +27,7 @@ def contradictions(config: Config) -> Iterator[tuple[str, str]]:
     for number, listen in enumerate(config.sip.listen):
         if listen.port and listen in config.sip.listen[:number]:
             yield f"sip.listen[{number}]", f"must be another address: {listen} stands there before"
+    yield from _of_tls(config)
     if ip_address(config.media_address).is_unspecified and config.sip.advertise is not None:
         yield (
             "rtp.advertise",
@@ -51,6 +52,22 @@ def _of_route(key: str, route: Route) -> Iterator[tuple[str, str]]:
                 yield f"{key}.{name}", f"has no meaning, for {key}.swml is a file"
     elif route.fallback_url is None and "fallback_method" in route.model_fields_set:
         yield f"{key}.fallback_method", f"has no meaning without {key}.fallback_url"
+
+
+def _of_tls(config: Config) -> Iterator[tuple[str, str]]:
+    tls = config.sip.tls
+    for name in ("certificate", "key"):
+        if config.speaks_tls and getattr(tls, name) is None:
+            yield f"sip.tls.{name}", "must be given, for sip.listen has a tls: address: a PEM file"
+    known: dict[str, int] = {}
+    for number, trunk in enumerate(config.trunks):
+        if trunk.tls_ca is not None:
+            first = known.setdefault(trunk.uri.host, number)
+            if config.trunks[first].tls_ca != trunk.tls_ca:
+                yield (
+                    f"trunks[{number}].tls_ca",
+                    f"must be that of trunks[{first}], which has the same host",
+                )
 
 
 def _of_trunks(config: Config) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from mediaserver.errors import ConfigError
 from mediaserver.yaml_words import in_plain_words
 
 from .contradictions import contradictions
-from .model import Config, keys, section_of
+from .model import Config, Tls, keys, section_of
 from .routes import REFUSALS
 
 ENV_PREFIX: Final = "MEDIASERVER_"
@@ -47,6 +47,7 @@ def load(path: Path | str | None, env: Mapping[str, str]) -> Config:
     else:
         problems += contradictions(config)
         problems += _missing_scripts(config)
+        problems += _bad_certificates(config)
         if not problems:
             return config
     given = _given(env)
@@ -146,6 +147,11 @@ def _anchored(settings: dict[str, Any], base: Path) -> dict[str, Any]:
     """Make the file's own relative paths absolute."""
     if isinstance(data_dir := settings.get("data_dir"), str):
         settings["data_dir"] = normpath(base / data_dir)
+    sip = settings.get("sip")
+    _anchor(sip.get("tls") if isinstance(sip, dict) else None, base, *Tls.model_fields)
+    trunks = settings.get("trunks")
+    for trunk in trunks if isinstance(trunks, list) else ():
+        _anchor(trunk, base, "tls_ca")
     routes = settings.get("routes")
     for route in routes if isinstance(routes, list) else ():
         if not isinstance(route, dict):
@@ -155,6 +161,12 @@ def _anchored(settings: dict[str, Any], base: Path) -> dict[str, Any]:
         if isinstance(apology := route.get("on_failure"), str) and apology not in REFUSALS:
             route["on_failure"] = normpath(base / apology)
     return settings
+
+
+def _anchor(section: Any, base: Path, *names: str) -> None:
+    for name in names:
+        if isinstance(section, dict) and isinstance(path := section.get(name), str):
+            section[name] = normpath(base / path)
 
 
 def _overrides(env: Mapping[str, str]) -> dict[str, Any]:
@@ -212,6 +224,13 @@ def _missing_scripts(config: Config) -> Iterator[Problem]:
                 f"must be {', '.join(REFUSALS)} or a file that exists; "
                 f"{_absent(str(route.apology))}",
             )
+
+
+def _bad_certificates(config: Config) -> Iterator[Problem]:
+    if any(config.certificates()):
+        from .certificates import problems  # what reads them takes tens of milliseconds to load
+
+        yield from problems(config)
 
 
 def _absent(path: str) -> str:

@@ -69,6 +69,19 @@ def _enfonica_key(value: Any) -> SecretBytes:
     return SecretBytes(parse_octets(value, ENFONICA_KEY))
 
 
+class Tls(Section):
+    """Files in PEM: what we prove to be, and whose word we take for who others are."""
+
+    certificate: Path | None = None
+    """Ours, with those between it and its authority."""
+    key: Path | None = None
+    """The private key to it, without a passphrase."""
+    ca: Path | None = None
+    """Authorities of whose certificates servers that we call must have one; None: the system's."""
+    client_ca: Path | None = None
+    """Likewise those who call; None: they need none."""
+
+
 class Sip(Section):
     """Where SIP is spoken."""
 
@@ -79,6 +92,7 @@ class Sip(Section):
     ] = (SipListen("udp", "127.0.0.1", 5060), SipListen("tcp", "127.0.0.1", 5060))
     advertise: Annotated[str, PlainValidator(parse_host)] | None = None
     """Host that peers are told in Contact and Via; None: the address listened on."""
+    tls: Tls = Tls()
 
 
 class Rtp(Section):
@@ -199,7 +213,9 @@ class Callbacks(Section):
         *(1.0, 5.0, 30.0, 120.0, 600.0, 3600.0),
         *(7200.0,) * 9,
     )
-    """Seconds to wait before each further attempt; after the last the callback is set aside."""
+    """Seconds to wait before each further attempt: 15 of them in about 19 hours. After the last the
+    callback is set aside.
+    """
     timeout: Seconds = 15.0
     """Seconds an attempt may take."""
 
@@ -256,6 +272,20 @@ class Config(BaseSettings):
                 yield f"routes[{number}].swml", Path(route.swml)
             if route.apology is not None:
                 yield f"routes[{number}].on_failure", route.apology
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether SIP is spoken over TLS."""
+        return any(listen.transport == "tls" for listen in self.sip.listen)
+
+    def certificates(self) -> Iterator[tuple[str, Path]]:
+        """Yield each file of certificates, or of a key, that is to be used, after its key."""
+        for name in ("certificate", "key", "ca", "client_ca"):
+            if (path := getattr(self.sip.tls, name)) is not None:
+                yield f"sip.tls.{name}", path
+        for number, trunk in enumerate(self.trunks):
+            if trunk.tls_ca is not None:
+                yield f"trunks[{number}].tls_ca", trunk.tls_ca
 
     @property
     def media_host(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, SecretStr
@@ -19,6 +20,8 @@ _CALLER: Final = re.compile(r"[A-Za-z0-9+*#._-]{1,64}")
 _CALLER_URI: Final = re.compile(r"sips?:[!-~]{1,255}", re.IGNORECASE)
 _SIP_EXAMPLE: Final = "sip:sbc.example.com or sip:192.0.2.20:5060;transport=tcp"
 
+Named = Literal["udp", "tcp", "tls"]
+
 
 @dataclass(frozen=True, slots=True)
 class SipTarget:
@@ -28,18 +31,18 @@ class SipTarget:
     """A name, or an IP address without brackets."""
     port: int | None = None
     """None: as RFC 3263 finds it."""
-    transport: Literal["udp", "tcp"] | None = None
-    """Likewise."""
+    transport: Named | None = None
+    """Likewise; `tls` with `sips:`."""
+    scheme: Literal["sip", "sips"] = "sip"
 
     @classmethod
     def parse(cls, text: object) -> SipTarget:
-        """Read `sip:HOST[:PORT][;transport=udp|tcp]`."""
+        """Read `sip:HOST[:PORT][;transport=udp|tcp|tls]` or `sips:HOST[:PORT]`."""
         if isinstance(text, SipTarget):
             return text
         scheme, _, rest = str(text).strip().partition(":")
-        if scheme.lower() == "sips":
-            raise ValueError("must begin with sip: for TLS is not spoken")
-        if scheme.lower() != "sip" or "@" in rest:
+        secure = scheme.lower() == "sips"
+        if scheme.lower() not in ("sip", "sips") or "@" in rest:
             raise ValueError(f"must be a SIP URI without a user, as {_SIP_EXAMPLE}")
         place, *params = rest.split(";")
         host, port = place, None
@@ -48,7 +51,10 @@ class SipTarget:
             if not 0 < port <= HIGHEST_PORT:
                 raise ValueError(f"must have a port of 1 to {HIGHEST_PORT}, as {_SIP_EXAMPLE}")
         transport = _transport(params)
-        return cls(parse_host(host).lower(), port, transport)
+        if secure and transport == "udp":
+            raise ValueError("cannot have transport=udp after sips:, which is TLS")
+        name = parse_host(host).lower()
+        return cls(name, port, "tls", "sips") if secure else cls(name, port, transport)
 
     @property
     def is_ip(self) -> bool:
@@ -57,11 +63,12 @@ class SipTarget:
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
-        transport = "" if self.transport is None else f";transport={self.transport}"
-        return f"sip:{bracketed(self.host)}{port}{transport}"
+        implied = self.transport is None or self.scheme == "sips"
+        transport = "" if implied else f";transport={self.transport}"
+        return f"{self.scheme}:{bracketed(self.host)}{port}{transport}"
 
 
-def _transport(params: list[str]) -> Literal["udp", "tcp"] | None:
+def _transport(params: list[str]) -> Named | None:
     match [param.strip().lower() for param in params]:
         case []:
             return None
@@ -69,7 +76,9 @@ def _transport(params: list[str]) -> Literal["udp", "tcp"] | None:
             return "udp"
         case ["transport=tcp"]:
             return "tcp"
-    raise ValueError(f"can have transport=udp or transport=tcp after it, as {_SIP_EXAMPLE}")
+        case ["transport=tls"]:
+            return "tls"
+    raise ValueError(f"can have transport=udp, tcp or tls after it, as {_SIP_EXAMPLE}")
 
 
 def parse_numbers(text: object) -> str:
@@ -112,6 +121,8 @@ class Trunk(Section):
     """Who calls, a number or a SIP URI, whatever the script says; None: as that says."""
     encryption: Literal["off", "optional", "required"] | None = None
     """Of the media of calls that go there; None: `rtp.encryption`."""
+    tls_ca: Path | None = None
+    """PEM file of the authorities its certificate may be from; None: `sip.tls.ca`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 

@@ -57,27 +57,33 @@ class HostPort:
         return f"{bracketed(self.host)}:{self.port}"
 
 
+_TRANSPORTS: Final[dict[str, Literal["udp", "tcp", "tls"]]] = {
+    "udp": "udp",
+    "tcp": "tcp",
+    "tls": "tls",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class SipListen:
     """A socket SIP is spoken on."""
 
-    transport: Literal["udp", "tcp"]
+    transport: Literal["udp", "tcp", "tls"]
     host: str
     """An IP address without brackets."""
     port: int
 
     @classmethod
     def parse(cls, text: object) -> SipListen:
-        """Read `udp:HOST:PORT` or `tcp:HOST:PORT`, an IPv6 host in brackets."""
+        """Read `udp:HOST:PORT`, `tcp:...` or `tls:...`, an IPv6 host in brackets."""
         if isinstance(text, SipListen):
             return text
-        example = "udp:127.0.0.1:5060, tcp:0.0.0.0:5060 or udp:[::1]:5060"
+        example = "udp:127.0.0.1:5060, tcp:[::1]:5060 or tls:0.0.0.0:5061"
         scheme, colon, rest = str(text).strip().partition(":")
-        transport = scheme.lower()
-        if not colon or (transport != "udp" and transport != "tcp"):
-            raise ValueError(f"must begin with udp: or tcp:, as in {example}; not {text!r}")
-        host, port = _host_port(rest, example)
-        return cls("udp" if transport == "udp" else "tcp", host, port)
+        transport = _TRANSPORTS.get(scheme.lower())
+        if not colon or transport is None:
+            raise ValueError(f"must begin with udp:, tcp: or tls:, as in {example}; not {text!r}")
+        return cls(transport, *_host_port(rest, example))
 
     @property
     def wildcard(self) -> bool:

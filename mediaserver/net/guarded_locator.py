@@ -13,8 +13,8 @@ from typing import Final
 
 from mediaserver.addresses import AddressRule, is_public, parse_address
 from mediaserver.errors import LocalError
-from mediaserver.sip.hop import Hop
-from mediaserver.sip.routing import DEFAULT_PORT, is_address
+from mediaserver.sip.hop import Hop, Transport
+from mediaserver.sip.routing import is_address
 from mediaserver.sip.uri import SipUri
 
 from .locate import HopFactory, Locator, Lookup
@@ -42,7 +42,10 @@ class GuardedLocator(Locator):
         self._rule = rule
         self._trunks = frozenset(trunks)
         self._trunk_addresses: dict[tuple[str, int], None] = {
-            (host, port or DEFAULT_PORT): None for host, port in trunks if is_address(host)
+            (host, number): None
+            for host, port in trunks
+            if is_address(host)
+            for number in ((port,) if port else (Transport.UDP.port, Transport.TLS.port))
         }
 
     async def resolve(self, uri: SipUri) -> list[Hop]:

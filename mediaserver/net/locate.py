@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from mediaserver.errors import LocalError
 from mediaserver.sip.hop import Hop, Transport
-from mediaserver.sip.routing import DEFAULT_PORT, is_address
+from mediaserver.sip.routing import is_address, named_transport
 from mediaserver.sip.uri import SipUri
 
 MAX_HOPS = 16
@@ -21,8 +21,16 @@ MAX_POINTERS = 4
 SERVICES: Final[Mapping[str, Transport]] = {
     "SIP+D2U": Transport.UDP,
     "SIP+D2T": Transport.TCP,
+    "SIPS+D2T": Transport.TLS,
 }
 """What a NAPTR record calls the transports we have (RFC 3263 4.1)."""
+
+_SRV: Final[Mapping[Transport, str]] = {
+    Transport.UDP: "_sip._udp",
+    Transport.TCP: "_sip._tcp",
+    Transport.TLS: "_sips._tcp",
+}
+"""What the names of SRV records begin with."""
 
 HopFactory = Callable[[Transport, tuple[str, int]], Hop | None]
 
@@ -105,21 +113,27 @@ class Locator:
         self._chance = chance
 
     async def resolve(self, uri: SipUri) -> list[Hop]:
-        """The hops to try, best first; LocalError when there is none or only TLS leads there."""
+        """The hops to try, best first; LocalError when there is none."""
         wanted = _transport(uri)
         host = uri.param("maddr") or uri.host
         transport = wanted or Transport.UDP
         if is_address(host):
             # 4.1: an address needs no question; without a transport parameter it is UDP.
-            targets = [(transport, (host, uri.port or DEFAULT_PORT))]
+            targets = [(transport, (host, uri.port or transport.port))]
         elif uri.port is not None:
             targets = await self._by_host(transport, host, uri.port)  # 4.2
         else:
             targets = await self._by_name(wanted, host)
         hops = [hop for target in targets[:MAX_HOPS] if (hop := self._hop(*target)) is not None]
+        # RFC 5922 4: who answers has to prove the name that was asked for, not what DNS made of it.
+        name = uri.host.lower().rstrip(".")
+        hops = [replace(hop, name=name) if hop.transport is Transport.TLS else hop for hop in hops]
         hops = list(dict.fromkeys(hops))  # several names may lead to one machine
         if not hops:
-            raise LocalError(f"no address can be reached for {uri.hostport}")
+            secured = targets and all(transport is Transport.TLS for transport, _ in targets)
+            why = ": it takes the transport TLS alone, and no address here is a tls: one that fits"
+            why = why if secured else ""
+            raise LocalError(f"no address can be reached for {uri.hostport}{why}")
         return hops
 
     def detours(self, uri: SipUri, hops: Collection[Hop]) -> dict[Hop, Hop]:
@@ -147,12 +161,18 @@ class Locator:
             pointers = await self._lookup.pointers(host)
             if pointers:
                 return await self._by_pointer(host, pointers)
+        elif wanted is Transport.TLS:
+            # Those of a sips URI may be NAPTR records too, and one that names TLS alone is as good.
+            pointers = [p for p in await self._lookup.pointers(host) if p.service == "SIPS+D2T"]
+            if pointers:
+                return await self._by_pointer(host, pointers)
         # 4.1: without, ask for the services of each transport we have.
         for transport in (wanted,) if wanted is not None else (Transport.UDP, Transport.TCP):
-            services = await self._lookup.services(f"_sip._{transport.lower()}.{host}")
+            services = await self._lookup.services(f"{_SRV[transport]}.{host}")
             if services:
                 return await self._by_services(transport, services)
-        return await self._by_host(wanted or Transport.UDP, host, DEFAULT_PORT)
+        transport = wanted or Transport.UDP
+        return await self._by_host(transport, host, transport.port)
 
     async def _by_pointer(self, host: str, pointers: Sequence[Pointer]) -> list[Target]:
         ours = [pointer for pointer in pointers if pointer.service in SERVICES]
@@ -166,7 +186,8 @@ class Locator:
                 services = await self._lookup.services(pointer.target)
                 found += await self._by_services(SERVICES[pointer.service], services)
         # 4.2: where no services are found, the name itself is the host.
-        return found or await self._by_host(SERVICES[ours[0].service], host, DEFAULT_PORT)
+        first = SERVICES[ours[0].service]
+        return found or await self._by_host(first, host, first.port)
 
     async def _by_services(self, transport: Transport, services: Sequence[Service]) -> list[Target]:
         found: list[Target] = []
@@ -197,7 +218,9 @@ class Locator:
 
 
 def _transport(uri: SipUri) -> Transport | None:
-    name = (uri.param("transport") or "").upper()
-    if uri.scheme == "sips" or name not in ("", *Transport.__members__):
+    name = named_transport(uri)
+    if name is None:
+        return None
+    if name not in Transport.__members__:
         raise LocalError(f"{uri} asks for a transport this server does not speak")
-    return Transport[name] if name else None
+    return Transport[name]

@@ -8,7 +8,7 @@ from ..calls.ports import Invitation
 from ..errors import LocalError, PeerError
 from ..sip.agent import Agent
 from ..sip.digest import Credentials
-from ..sip.hop import Hop, Transport
+from ..sip.hop import Hop
 from ..sip.session import Session
 from ..sip.uri import SipUri
 from .locate import Locator
@@ -120,7 +120,7 @@ def contact_for(advertise: str | None) -> Callable[[Hop], str]:
 
     def contact(hop: Hop) -> str:
         host = advertise or hop.local[0]
-        transport = ";transport=tcp" if hop.transport is Transport.TCP else ""
+        transport = f";transport={hop.transport.lower()}" if hop.transport.reliable else ""
         return f"sip:mediaserver@{bracketed(host)}:{hop.local[1]}{transport}"
 
     return contact

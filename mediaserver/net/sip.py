@@ -13,6 +13,7 @@ from mediaserver.clock import Clock, SystemClock
 from mediaserver.errors import PeerError
 from mediaserver.net.sip_listen import ListenAddress
 from mediaserver.net.sip_tcp import TcpConnections, TcpLimits, TcpUser
+from mediaserver.net.sip_tls import TlsContexts
 from mediaserver.net.sip_udp import UdpSocket
 from mediaserver.sip.agent import Agent
 from mediaserver.sip.events import Event
@@ -43,16 +44,19 @@ class SipEndpoint:
         *,
         tcp_limits: TcpLimits = TcpLimits(),  # noqa: B008  frozen, so safe to share
         clock: Clock | None = None,
+        tls: TlsContexts | None = None,
     ) -> None:
+        """`tls` is needed to listen with TLS, and to connect so."""
         self.agent = agent
         self._on_event = on_event
         self._tcp_limits = tcp_limits
         self._clock = clock or SystemClock()
+        self._tls = tls
         self._udp: dict[tuple[str, int], UdpSocket] = {}
         self._tcp: TcpConnections | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
-        self._failures: list[Hop] = []
+        self._failures: list[tuple[Hop, str]] = []
         self._flushing = False
         self._parted: asyncio.Event | None = None
         self._log = structlog.get_logger("sip")
@@ -62,7 +66,7 @@ class SipEndpoint:
     async def start(self, listen: Sequence[ListenAddress]) -> None:
         """Open every address; LocalError, and none open, when one of them cannot be had."""
         user = TcpUser(self._receive, self._broken, self._failed, self.agent.uses)
-        self._tcp = TcpConnections(user, self._tcp_limits)
+        self._tcp = TcpConnections(user, self._tcp_limits, self._tls)
         try:
             for address in listen:
                 host, port = await self._listen(address, self._tcp)
@@ -73,7 +77,7 @@ class SipEndpoint:
         self.flush()
 
     async def _listen(self, address: ListenAddress, tcp: TcpConnections) -> tuple[str, int]:
-        if address.transport is Transport.TCP:
+        if address.transport.reliable:
             return await tcp.listen(address)
         udp = await UdpSocket.open(address, self._receive, self._failed)
         self._udp[udp.local] = udp
@@ -132,8 +136,8 @@ class SipEndpoint:
         for hop, data in outgoing:
             self._send(hop, data)
         failures, self._failures = self._failures, []
-        for hop in failures:
-            self.agent.transport_failed(hop, self._clock.monotonic())
+        for hop, why in failures:
+            self.agent.transport_failed(hop, self._clock.monotonic(), why)
         events = self.agent.events()
         for event in events:
             self._report(event)
@@ -147,7 +151,7 @@ class SipEndpoint:
             self._log.exception("sip_event_failed", sip_event=type(event).__name__)
 
     def _send(self, hop: Hop, data: bytes) -> None:
-        if hop.transport is Transport.TCP:
+        if hop.transport.reliable:
             if self._tcp is not None:
                 self._tcp.send(hop, data)
             return
@@ -165,7 +169,7 @@ class SipEndpoint:
 
     @property
     def connection_count(self) -> int:
-        """TCP connections that are open or being opened."""
+        """Connections over TCP and TLS that are open or being opened."""
         return len(self._tcp) if self._tcp is not None else 0
 
     # What the sockets report
@@ -179,9 +183,11 @@ class SipEndpoint:
             self.agent.refuse(error, hop)
             self.flush()
 
-    def _failed(self, hop: Hop) -> None:
+    def _failed(self, hop: Hop, why: str = "") -> None:
+        if why:
+            self._log.warning("TLS connection failed", why=why)
         # A send may fail in the middle of `_drain`, which then takes care of it.
-        self._failures.append(hop)
+        self._failures.append((hop, why))
         self.flush()
 
     # The timer

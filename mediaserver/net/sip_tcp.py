@@ -1,4 +1,4 @@
-"""SIP over TCP: listeners and connections (RFC 3261 18, RFC 5626 3.5.1).
+"""SIP over TCP and TLS: listeners and connections (RFC 3261 18, 26.3.1, RFC 5626 3.5.1).
 
 A connection is known by its hop: the address we listen on, which says who we are, and the
 address of the peer. What a stranger can do with a connection is bounded in every direction:
@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from mediaserver.errors import PeerError
+from mediaserver.net.sip_door import HANDSHAKES, Handshakes, TlsDoor
 from mediaserver.net.sip_listen import MAX_OUTGOING, ListenAddress
+from mediaserver.net.sip_tls import TlsContexts, objection, sought, trouble
 from mediaserver.sip.framing import KeepAlive, StreamFramer
 from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.limits import MAX_MESSAGE_BYTES
@@ -23,6 +25,8 @@ from mediaserver.sip.limits import MAX_MESSAGE_BYTES
 _READ_SIZE = 16_384
 _BACKLOG = 256
 _PONG = b"\r\n"
+_PARTING = 2.0
+"""Seconds for a peer to agree to the end of TLS, before the connection is closed all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class TcpLimits:
     """From the first byte of a message to its last: sending slowly is no progress."""
     max_buffered: int = MAX_MESSAGE_BYTES
     """Bytes held of an unfinished message, or for a connection that is not open yet."""
+    handshakes: Handshakes = HANDSHAKES
+    """Of TLS, with those who connect to us; connections that are not open yet count as none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,8 @@ class TcpUser:
     """One whole message."""
     broken: Callable[[PeerError, Hop], None]
     """The stream makes no sense any more; what is sent now still goes out before the close."""
-    failed: Callable[[Hop], None]
-    """The connection is gone, or never came to be."""
+    failed: Callable[[Hop, str], None]
+    """The connection is gone, or never came to be; with a sentence where TLS is why, else ""."""
     needed: Callable[[Hop], bool]
     """True when an idle connection should stay."""
 
@@ -56,11 +62,15 @@ class TcpUser:
 class TcpConnection(asyncio.BufferedProtocol):
     """One connection, from before it is open until it is closed."""
 
-    def __init__(self, owner: TcpConnections, local: tuple[str, int], hop: Hop | None) -> None:
+    def __init__(
+        self, owner: TcpConnections, over: Transport, local: tuple[str, int], hop: Hop | None
+    ) -> None:
         self._owner = owner
+        self._over = over
         self._local = local
         self.hop = hop
         """None until an accepted connection knows its peer."""
+        self._trouble = ""
         self._loop = asyncio.get_running_loop()
         self._limits = owner.limits
         self._framer = StreamFramer(owner.limits.max_buffered)
@@ -101,8 +111,14 @@ class TcpConnection(asyncio.BufferedProtocol):
             if peer is None or self._owner.full:
                 self._transport.abort()
                 return
-            self.hop = Hop(Transport.TCP, self._local, tuple(peer[:2]))
+            self.hop = Hop(self._over, self._local, tuple(peer[:2]))
             self._owner.add(self.hop, self)
+        elif self._over is Transport.TLS:
+            # Not a byte goes to somebody else than was meant (RFC 5922 7.3).
+            self._trouble = objection(transport.get_extra_info("peercert"), self.hop)
+            if self._trouble:
+                self._transport.abort()
+                return
         if self._waiting:
             self._transport.write(bytes(self._waiting))
             self._waiting.clear()
@@ -170,15 +186,22 @@ class TcpConnection(asyncio.BufferedProtocol):
         for timer in (self._idle_timer, self._message_timer):
             if timer is not None:
                 timer.cancel()
-        self._owner.lost(self)
+        if exc is not None and self.hop is not None and not self._trouble:
+            self._trouble = trouble(exc, self.hop)
+        self._owner.lost(self, self._trouble)
 
 
 class TcpConnections:
     """Every listener and connection of one endpoint."""
 
-    def __init__(self, user: TcpUser, limits: TcpLimits) -> None:
+    def __init__(
+        self, user: TcpUser, limits: TcpLimits, contexts: TlsContexts | None = None
+    ) -> None:
+        """Without `contexts` there is no TLS."""
         self.user = user
         self.limits = limits
+        self._contexts = contexts
+        self._doors: list[TlsDoor] = []
         self.read_buffer = bytearray(_READ_SIZE)
         self._servers: list[asyncio.Server] = []
         self._connections: dict[Hop, TcpConnection] = {}
@@ -203,10 +226,17 @@ class TcpConnections:
         except OSError as error:
             raise listen.error(error) from error
         local: tuple[str, int] = sock.getsockname()[:2]
-        server = await loop.create_server(
-            lambda: TcpConnection(self, local, None), sock=sock, backlog=_BACKLOG
-        )
-        self._servers.append(server)
+
+        def accepted() -> TcpConnection:
+            return TcpConnection(self, listen.transport, local, None)
+
+        if listen.transport is Transport.TCP:
+            server = await loop.create_server(accepted, sock=sock, backlog=_BACKLOG)
+            self._servers.append(server)
+        else:
+            assert self._contexts is not None
+            handshakes = self.limits.handshakes
+            self._doors.append(TlsDoor(sock, self._contexts, handshakes, accepted, _PARTING))
         return local
 
     def send(self, hop: Hop, data: bytes) -> None:
@@ -215,9 +245,9 @@ class TcpConnections:
         if connection is not None:
             connection.send(data)
         elif self.full:
-            self.user.failed(hop)
+            self.user.failed(hop, "")
         else:
-            connection = TcpConnection(self, hop.local, hop)
+            connection = TcpConnection(self, hop.transport, hop.local, hop)
             connection.send(data)
             self.add(hop, connection)
             task = asyncio.get_running_loop().create_task(self._connect(hop, connection))
@@ -228,16 +258,28 @@ class TcpConnections:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.limits.connect_timeout):
-                await loop.create_connection(lambda: connection, *hop.remote)
-        except OSError:  # a TimeoutError is one too
-            self.lost(connection)
+                if hop.transport is Transport.TCP:
+                    await loop.create_connection(lambda: connection, *hop.remote)
+                elif self._contexts is not None:
+                    await loop.create_connection(
+                        lambda: connection,
+                        *hop.remote,
+                        ssl=self._contexts.client(hop.name),
+                        server_hostname=sought(hop),
+                        ssl_handshake_timeout=self.limits.connect_timeout,
+                        ssl_shutdown_timeout=_PARTING,
+                    )
+                else:
+                    self.lost(connection)
+        except OSError as error:  # a TimeoutError is one too
+            self.lost(connection, trouble(error, hop))
 
     def add(self, hop: Hop, connection: TcpConnection) -> None:
         """Know a connection by its hop from now on."""
         self._connections[hop] = connection
         self._empty.clear()
 
-    def lost(self, connection: TcpConnection) -> None:
+    def lost(self, connection: TcpConnection, why: str = "") -> None:
         """Forget a connection and tell the user, once."""
         hop = connection.hop
         if hop is None or self._connections.get(hop) is not connection:
@@ -245,12 +287,14 @@ class TcpConnections:
         del self._connections[hop]
         if not self._connections:
             self._empty.set()
-        self.user.failed(hop)
+        self.user.failed(hop, why)
 
     async def close(self, grace: float) -> None:
         """Close everything; after `grace` seconds without regard to what is unwritten."""
         for server in self._servers:
             server.close()
+        for door in self._doors:
+            await door.close()
         for task in list(self._connecting):
             task.cancel()
         await asyncio.gather(*self._connecting, return_exceptions=True)
@@ -263,6 +307,7 @@ class TcpConnections:
             for connection in list(self._connections.values()):
                 connection.abort()
         self._servers.clear()
+        self._doors.clear()
 
 
 def _bound(family: int, address: Any) -> socket.socket:

@@ -22,7 +22,7 @@ from mediaserver.sip.refer import Refer
 from mediaserver.sip.reinvite import Reinvite
 from mediaserver.sip.replies import refusal
 from mediaserver.sip.routing import note_source
-from mediaserver.sip.screening import Refusal, screen
+from mediaserver.sip.screening import Refusal, screen, screen_hop
 from mediaserver.sip.session import Session, SessionState
 from mediaserver.sip.transaction import ServerTransaction
 from mediaserver.sip.uac import Uac
@@ -88,13 +88,18 @@ class Agent:
         if response is not None:
             self._core.send(target, response.to_bytes())
 
-    def transport_failed(self, hop: Hop, now: float) -> None:
-        """A connection was lost, or the network would not carry what we sent to this hop."""
+    def transport_failed(self, hop: Hop, now: float, why: str = "") -> None:
+        """A connection was lost, or the network would not carry what we sent to this hop.
+
+        `why` is a sentence about it, the reason of calls of ours that reach nobody then.
+        """
         if hop.transport.reliable:
             for session in self._core.sessions.values():
                 if session.hop == hop and session.fallback is not None:
                     session.hop = session.fallback
+        self._core.trouble = why
         self._core.transactions.transport_failed(hop, now)
+        self._core.trouble = ""
 
     def handle_timer(self, now: float) -> None:
         """Do everything that is due."""
@@ -299,7 +304,7 @@ class Agent:
         else:
             merged = core.transactions.is_merged(request)
             transaction = core.transactions.open(request, hop, core.back(request, hop))
-            refused = Refusal(482) if merged else screen(request)
+            refused = Refusal(482) if merged else screen_hop(request, hop) or screen(request)
             if refused is not None:
                 self._refuse(transaction, refused, session, now)
             elif session is not None:

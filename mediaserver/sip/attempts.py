@@ -64,7 +64,8 @@ class Attempts:
         fields.add("To", str(placement.called))
         fields.add("Call-ID", placement.call_id)
         fields.add("CSeq", f"{number} INVITE")
-        for field in self._reinvite.offer_fields(hop, body):
+        contact = core.contact_field(hop, secure=placement.target.scheme == "sips")
+        for field in self._reinvite.offer_fields(contact, body):
             fields.add(*(RELIABLE if field is SUPPORTED and body else field))
         for name, value in (*proposal(placement.shortest, placement.interval), *placement.headers):
             fields.add(name, value)

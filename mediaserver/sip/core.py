@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mediaserver.sip.detour import LARGEST, Detours
 from mediaserver.sip.dialog import Dialog, DialogKey
 from mediaserver.sip.events import Ended, Event, TargetRefused
-from mediaserver.sip.hop import Hop
+from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.keyring import CREDENTIAL_FIELDS, Keyring
 from mediaserver.sip.limits import MAX_MESSAGE_BYTES
 from mediaserver.sip.message import Request, Response
@@ -84,6 +84,8 @@ class AgentCore:
         self.dialogs: dict[DialogKey, Session] = {}
         self.events: list[Event] = []
         self.outgoing: list[tuple[Hop, bytes]] = []
+        self.trouble = ""
+        """Why the hop failed of which transactions are just being told; "" without a sentence."""
         self._secret = token()
 
     def send(self, hop: Hop, data: bytes) -> None:
@@ -96,9 +98,20 @@ class AgentCore:
 
     # Headers
 
-    def contact_field(self, hop: Hop) -> tuple[str, str]:
-        """The Contact header to use on `hop`."""
-        return ("Contact", f"<{self.contact(hop)}>")
+    def contact_field(self, hop: Hop, *, secure: bool = False) -> tuple[str, str]:
+        """The Contact header to use on `hop`; a `secure` dialog has a sips URI in it (12.1.1).
+
+        But not where that would not be true: a peer may name a sips URI in clear.
+        """
+        uri = self.contact(hop)
+        if secure and hop.transport is Transport.TLS:
+            uri = str(replace(SipUri.parse(uri), scheme="sips", params=()))
+        return ("Contact", f"<{uri}>")
+
+    def own_contact(self, session: Session) -> tuple[str, str]:
+        """The Contact header for a session's own dialog."""
+        secure = session.dialog is not None and session.dialog.secure
+        return self.contact_field(session.hop, secure=secure)
 
     def via(self, hop: Hop) -> Via:
         """A Via with a new branch, asking for rport (RFC 3261 8.1.1.7, RFC 3581 3)."""

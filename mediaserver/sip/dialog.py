@@ -21,6 +21,14 @@ def incoming_key(request: Request) -> DialogKey:
     return (request.call_id, request.to.tag or "", request.from_.tag or "")
 
 
+def asks_for_tls(invite: Request) -> bool:
+    """True when our Contact in the answer to `invite` has to be a sips URI (12.1.1)."""
+    if invite.uri[:5].lower() == "sips:":
+        return True
+    named = invite.record_routes[:1] or invite.contacts[:1]
+    return any(isinstance(one.uri, SipUri) and one.uri.scheme == "sips" for one in named)
+
+
 def _bare(address: Address) -> Address:
     # Parameters other than the tag are not ours to repeat (12.2.1.1).
     tag = tuple(pair for pair in address.params if pair[0].lower() == "tag")
@@ -44,7 +52,8 @@ class Dialog:
     remote_cseq: int | None = None
     """The number of their latest request; None before the first."""
     secure: bool = False
-    """True when the request that made the dialog came to a sips URI over TLS (12.1.1)."""
+    """True when the request that made the dialog went to a sips URI (12.1.1): our Contact is one,
+    too."""
 
     @classmethod
     def of_server(cls, invite: Request, local_tag: str) -> Dialog:
@@ -57,6 +66,7 @@ class Dialog:
             remote_target=contact.uri if contact is not None else invite.from_.uri,
             route_set=invite.record_routes,
             remote_cseq=invite.cseq.number,
+            secure=asks_for_tls(invite),
         )
 
     @classmethod
@@ -70,6 +80,7 @@ class Dialog:
             remote_target=contact.uri if contact is not None else invite.target,
             route_set=tuple(reversed(response.record_routes)),
             local_cseq=invite.cseq.number,
+            secure=invite.uri[:5].lower() == "sips:",
         )
 
     @property

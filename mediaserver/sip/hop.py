@@ -11,11 +11,18 @@ class Transport(StrEnum):
 
     UDP = "UDP"
     TCP = "TCP"
+    TLS = "TLS"
+    """Over TCP."""
 
     @property
     def reliable(self) -> bool:
         """True where the transport itself resends, so that we do not (RFC 3261 17)."""
         return self is not Transport.UDP
+
+    @property
+    def port(self) -> int:
+        """The port where none is given (RFC 3261 19.1.2)."""
+        return 5061 if self is Transport.TLS else 5060
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +32,6 @@ class Hop:
     transport: Transport
     local: tuple[str, int]
     remote: tuple[str, int]
+    name: str = ""
+    """Whom the other end of a connection over TLS has to prove to be, in lower case: the domain
+    that was asked for (RFC 5922 7); "" where nothing but the address is known."""

@@ -48,6 +48,8 @@ class Placement:
     """Seconds a session lasts at least, as a 422 told (RFC 4028 7.3)."""
     alerted: bool = False
     """True once somebody beyond the hop has said something."""
+    trouble: str = ""
+    """Why the first hop failed of which there is a sentence about it."""
 
 
 @dataclass(slots=True)

@@ -52,7 +52,7 @@ class Refer:
             lambda outcome, now: self._heard(session, referral, outcome, now),
             now,
             headers=(
-                core.contact_field(session.hop),
+                core.own_contact(session),
                 ("Refer-To", str(target)),
                 ("Referred-By", f"<{dialog.local.uri}>"),
                 *headers,

@@ -14,7 +14,6 @@ from mediaserver.sip.core import (
     fraction,
 )
 from mediaserver.sip.events import ReinviteAnswered, ReinviteRefused
-from mediaserver.sip.hop import Hop
 from mediaserver.sip.message import Response
 from mediaserver.sip.outcome import ends_dialog, status_of
 from mediaserver.sip.session import SentAck, Session, SessionState
@@ -55,7 +54,7 @@ class Reinvite:
             lambda outcome, now: self._heard(session, body, outcome, now, quiet=quiet),
             now,
             headers=(
-                *self.offer_fields(session.hop, body),
+                *self.offer_fields(core.own_contact(session), body),
                 *self.timers.request_fields(session),
             ),
             body=body,
@@ -78,10 +77,10 @@ class Reinvite:
             lambda session, now: self.reinvite(session, body, now, quiet=quiet),
         )
 
-    def offer_fields(self, hop: Hop, body: bytes) -> Fields:
+    def offer_fields(self, contact: tuple[str, str], body: bytes) -> Fields:
         """The headers of an INVITE of ours."""
         kind = (("Content-Type", SDP),) if body else ()
-        return (self._core.contact_field(hop), ALLOW, ACCEPT, SUPPORTED, *kind)
+        return (contact, ALLOW, ACCEPT, SUPPORTED, *kind)
 
     def _heard(
         self,

@@ -6,12 +6,13 @@ import ipaddress
 from dataclasses import replace
 from functools import lru_cache
 
-from mediaserver.sip.hop import Hop, Transport
+from mediaserver.sip.hop import Hop
 from mediaserver.sip.limits import REMEMBERED
 from mediaserver.sip.message import Request
 from mediaserver.sip.uri import AbsoluteUri, SipUri
 
 DEFAULT_PORT = 5060
+"""Without TLS; see `Transport.port`."""
 
 
 def note_source(request: Request, hop: Hop) -> None:
@@ -45,7 +46,7 @@ def response_hop(request: Request, hop: Hop) -> Hop:
 
 def fallback_hop(request: Request, hop: Hop) -> Hop:
     """Where responses go when the connection they should use is gone (RFC 3261 18.2.2)."""
-    return replace(hop, remote=(hop.remote[0], request.via.port or DEFAULT_PORT))
+    return replace(hop, remote=(hop.remote[0], request.via.port or hop.transport.port))
 
 
 @lru_cache(REMEMBERED)
@@ -62,17 +63,27 @@ def literal_hop(uri: SipUri | AbsoluteUri, like: Hop) -> Hop | None:
     """The hop a URI spells out, from the local address of `like`; None when it needs a look-up.
 
     A URI without a transport parameter stays on the transport of `like`, so that a dialog
-    does not wander from TCP to UDP. A sips URI, or a transport we lack, is None too.
+    does not wander from TCP to UDP, nor out of TLS. A transport we lack is None too. Who is at the
+    other end of TLS has to prove the same name as before.
     """
-    if not isinstance(uri, SipUri) or uri.scheme != "sip":
+    if not isinstance(uri, SipUri):
         return None
     host = uri.param("maddr") or uri.host
-    transport = (uri.param("transport") or like.transport).upper()
-    if not is_address(host) or transport not in Transport.__members__:
+    transport = named_transport(uri) or like.transport
+    if not is_address(host) or transport != like.transport:
         return None
-    if transport != like.transport:
-        return None
-    return replace(like, remote=(host, uri.port or DEFAULT_PORT))
+    return replace(like, remote=(host, uri.port or like.transport.port))
+
+
+def named_transport(uri: SipUri) -> str | None:
+    """The transport a URI asks for, in capitals, whether we have it or not; None: whichever.
+
+    A sips URI asks for TLS, its parameter says over what (RFC 3261 26.2.2).
+    """
+    name = (uri.param("transport") or "").upper()
+    if uri.scheme == "sips":
+        return "TLS" if name in ("", "TCP", "TLS") else f"TLS-{name}"
+    return name or None
 
 
 def stays_on(hop: Hop, literal: Hop) -> bool:

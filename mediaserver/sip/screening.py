@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mediaserver.sip.core import ACCEPT, ALLOW, METHODS, SDP
+from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.message import KNOWN_METHODS, Request
 from mediaserver.sip.session_timer import SHORTEST, too_short
 
@@ -12,6 +13,7 @@ _NEEDS_DIALOG = frozenset(("BYE", "INFO", "NOTIFY", "UPDATE"))
 _EXTENSIONS = frozenset(("timer",))
 _WITH_OFFER = frozenset(("INVITE", "UPDATE"))
 _NO_ENCODING = ("", "identity")
+_INSECURE = "a request to a sips URI must come over TLS"
 _NO_REGISTRAR = "nobody registers here: calls come from a trunk or PBX, or without registration"
 
 
@@ -35,6 +37,16 @@ def screen(request: Request) -> Refusal | None:
         or _screen_contact(request)
         or _screen_interval(request)
     )
+
+
+def screen_hop(request: Request, hop: Hop) -> Refusal | None:
+    """Why a request may not have come over `hop`: one to a sips URI takes TLS to its very end.
+
+    RFC 3261 26.2.2, RFC 5630 3.1.
+    """
+    if hop.transport is Transport.TLS or request.uri[:5].lower() != "sips:":
+        return None
+    return Refusal(416, warning=_INSECURE)
 
 
 def _screen_method(request: Request) -> Refusal | None:

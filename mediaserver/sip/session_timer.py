@@ -155,7 +155,7 @@ class SessionTimers:
                 lambda outcome, now: self._heard(session, outcome, now),
                 now,
                 headers=(
-                    core.contact_field(session.hop),
+                    core.own_contact(session),
                     ALLOW,
                     SUPPORTED,
                     *self.request_fields(session),

@@ -161,6 +161,7 @@ class Uac:
         response = outcome if isinstance(outcome, Response) else None
         placement = session.placement
         if placement is not None and not session.cancelling:
+            placement.trouble = placement.trouble or self._core.trouble
             if response is not None and self._mended(session, placement, attempt, response, now):
                 return
             self._attempts.failed(placement, attempt, response, now)
@@ -172,7 +173,10 @@ class Uac:
     def _refused(
         self, session: Session, status: int, response: Response | None, now: float
     ) -> None:
-        reason = (response.reason if response is not None else "") or reason_for(status)
+        reason = response.reason if response is not None else ""
+        if response is None and status == 503 and session.placement is not None:
+            reason = session.placement.trouble
+        reason = reason or reason_for(status)
         session.calling = None
         self._core.forget(session, now)
         self._core.emit(Refused(session, now, status, reason, response))

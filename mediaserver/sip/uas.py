@@ -83,7 +83,7 @@ class Uas:
             status,
             now,
             to_tag=session.local_tag,
-            headers=[self._core.contact_field(session.hop), ALLOW, *headers],
+            headers=[self._core.own_contact(session), ALLOW, *headers],
             body=body,
         )
         self._ring_on(session, now)
@@ -106,7 +106,7 @@ class Uas:
         core.stop_timer(session, "ring")
         session.sdp = body or session.sdp
         timer = self._timers.answer_fields(session, pending.request, now)
-        fields = [core.contact_field(session.hop), ALLOW, ACCEPT, SUPPORTED, *timer, *headers]
+        fields = [core.own_contact(session), ALLOW, ACCEPT, SUPPORTED, *timer, *headers]
         core.reply(pending, 200, now, to_tag=session.local_tag, headers=fields, body=body)
         if pending.request.method != "INVITE":
             return

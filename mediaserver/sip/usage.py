@@ -100,7 +100,7 @@ class Usage:
         core.route(session, hop, now)
         if offerless_update:
             timer = self._reinvite.timers.answer_fields(session, request, now)
-            fields = (core.contact_field(session.hop), ALLOW, SUPPORTED, *timer)
+            fields = (core.own_contact(session), ALLOW, SUPPORTED, *timer)
             core.reply(transaction, 200, now, headers=fields)
             return
         session.pending = transaction

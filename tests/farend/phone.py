@@ -175,7 +175,7 @@ class Phone:
             f"Call-ID: {self.call_id}",
             f"CSeq: {number} {method}",
             f"Contact: <sip:{self.user}@{host}:{port}"
-            f"{';transport=tcp' if self._wire.name == 'TCP' else ''}>",
+            f"{'' if self._wire.name == 'UDP' else f';transport={self._wire.name.lower()}'}>",
         ]
         if body:
             own.append("Content-Type: application/sdp")

@@ -21,6 +21,7 @@ ZONE = textwrap.dedent("""\
     both IN NAPTR 1 2 "a" "SIP+D2T" "" host
     _sip._tcp.both IN SRV 1 1 5081 host
     _sip._udp.both IN SRV 1 1 5080 host
+    _sips._tcp.both IN SRV 1 1 5082 host
     plain IN A 127.0.0.9
     _sip._udp.plain IN SRV 1 1 5090 host
     host IN A 127.0.0.7
@@ -55,12 +56,14 @@ async def test_a_domain_is_called_over_the_transport_that_it_prefers() -> None:
     async with name_server(ZONE) as (server, resolver):
         found = await locate(NameService(resolver), "sip:x@both.test")
         assert found == [
+            "TLS 127.0.0.7:5082",
+            "TLS ::7:5082",
             "TCP 127.0.0.7:5081",
             "TCP ::7:5081",
             "UDP 127.0.0.7:5080",
             "UDP ::7:5080",
         ]
-        assert server.asked[:2] == ["NAPTR both.test.", "SRV _sip._tcp.both.test."]
+        assert server.asked[:2] == ["NAPTR both.test.", "SRV _sips._tcp.both.test."]
 
 
 async def test_a_server_that_swallows_the_question_costs_a_call_no_more_than_time(

@@ -95,7 +95,7 @@ async def until(condition: Callable[[], bool], seconds: float = 3.0) -> None:
             await asyncio.sleep(0.005)
 
 
-@pytest.mark.parametrize("transport", list(Transport))
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP])
 async def test_two_endpoints_call_each_other(transport: Transport) -> None:
     async with station() as caller, station() as called:
         await call(caller, called, transport)
@@ -160,7 +160,7 @@ async def test_a_call_over_ipv6() -> None:
     await it.endpoint.stop()
 
 
-@pytest.mark.parametrize("transport", list(Transport))
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP])
 async def test_an_address_that_is_taken_is_told_in_one_sentence(transport: Transport) -> None:
     async with station() as first:
         host, port = first.address(transport)

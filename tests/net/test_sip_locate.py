@@ -130,7 +130,7 @@ async def test_a_domain_says_which_transport_it_prefers(
 ) -> None:
     names = domain()
     names.naptr["example.org"] = [
-        Pointer(1, 1, "SIPS+D2T", "_sips._tcp.example.net"),
+        Pointer(1, 1, "SIP+D2S", "_sip._sctp.example.net"),
         Pointer(*udp, "SIP+D2U", "u.example.net"),
         Pointer(*tcp, "SIP+D2T", "t.example.net"),
     ]
@@ -150,11 +150,50 @@ async def test_pointers_to_no_services_leave_the_name_itself_as_the_host() -> No
     assert await locate(names, "sip:x@example.org") == ["TCP 192.0.2.9:5060"]
 
 
-async def test_a_domain_that_takes_tls_alone_is_told_in_a_sentence() -> None:
+async def test_a_domain_that_takes_what_we_lack_alone_is_told_in_a_sentence() -> None:
     names = domain()
-    names.naptr["example.org"] = [Pointer(1, 1, "SIPS+D2T", "_sips._tcp.example.net")]
-    with pytest.raises(LocalError, match=r"example\.org takes calls by SIPS\+D2T alone"):
+    names.naptr["example.org"] = [Pointer(1, 1, "SIP+D2S", "_sip._sctp.example.net")]
+    with pytest.raises(LocalError, match=r"example\.org takes calls by SIP\+D2S alone"):
         await locate(names, "sip:x@example.org")
+
+
+async def test_where_nothing_listens_with_tls_a_domain_of_tls_alone_is_told_in_a_sentence() -> None:
+    def clear(transport: Transport, remote: tuple[str, int]) -> Hop | None:
+        return None if transport is Transport.TLS else make_hop(transport, remote)
+
+    names = domain()
+    names.naptr["example.org"] = [Pointer(1, 1, "SIPS+D2T", "t.example.net")]
+    with pytest.raises(LocalError, match=r"example\.org: it takes the transport TLS alone"):
+        await Locator(names, clear, lambda: 0.0).resolve(SipUri.parse("sip:x@example.org"))
+    names.naptr["example.org"].append(Pointer(2, 1, "SIP+D2U", "u.example.net"))
+    (hop,) = await Locator(names, clear, lambda: 0.0).resolve(SipUri.parse("sip:x@example.org"))
+    assert shown(hop) == "UDP 192.0.2.1:5070"
+
+
+@pytest.mark.parametrize(
+    ("uri", "hop"),
+    [
+        ("sips:x@192.0.2.9", "TLS 192.0.2.9:5061 192.0.2.9"),
+        ("sip:x@192.0.2.9:5070;transport=tls", "TLS 192.0.2.9:5070 192.0.2.9"),
+        ("sips:x@Example.org", "TLS 192.0.2.9:5061 example.org"),
+        ("sips:x@example.org;transport=tcp", "TLS 192.0.2.9:5061 example.org"),
+        ("sips:x@served.example", "TLS 192.0.2.1:5071 served.example"),
+        ("sip:x@served.example;transport=tls", "TLS 192.0.2.1:5071 served.example"),
+        ("sips:x@named.example", "TLS 192.0.2.1:5080 named.example"),
+        ("sip:x@example.org;maddr=192.0.2.7;transport=tls", "TLS 192.0.2.7:5061 example.org"),
+    ],
+)
+async def test_tls_leads_where_it_is_offered_and_has_to_prove_the_name_asked_for(
+    uri: str, hop: str
+) -> None:
+    names = domain()
+    names.srv["_sips._tcp.served.example"] = [Service(0, 0, "a", 5071)]
+    names.naptr["named.example"] = [
+        Pointer(1, 1, "SIP+D2U", "u.example.net"),
+        Pointer(2, 1, "SIPS+D2T", "t.example.net"),
+    ]
+    (found,) = await Locator(names, make_hop, lambda: 0.0).resolve(SipUri.parse(uri))
+    assert f"{shown(found)} {found.name}" == hop
 
 
 async def test_a_zone_full_of_records_costs_a_bounded_number_of_questions() -> None:
@@ -200,7 +239,12 @@ async def test_a_tcp_socket_of_another_address_of_ours_is_no_detour() -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["sip:x@nowhere.example", "sips:x@192.0.2.9", "sip:x@192.0.2.9;transport=ws", "sip:x@[::1]"],
+    [
+        "sip:x@nowhere.example",
+        "sips:x@192.0.2.9;transport=udp",
+        "sip:x@192.0.2.9;transport=ws",
+        "sip:x@[::1]",
+    ],
 )
 async def test_what_leads_nowhere_is_told_in_a_sentence(uri: str) -> None:
     with pytest.raises(LocalError):

@@ -108,6 +108,11 @@ def test_an_address_in_a_uri_is_a_hop_and_a_name_or_another_transport_is_none() 
     assert literal_hop(parse_uri("sip:x@example.org"), UDP_HOP) is None
     assert literal_hop(parse_uri("sip:x@192.0.2.50;transport=tcp"), UDP_HOP) is None
     assert literal_hop(parse_uri("sips:x@192.0.2.50"), UDP_HOP) is None
+    secure = Hop(Transport.TLS, UDP_HOP.local, ("192.0.2.9", 40_000), "example.org")
+    moved = Hop(Transport.TLS, UDP_HOP.local, ("192.0.2.50", 5061), "example.org")
+    assert literal_hop(parse_uri("sips:x@192.0.2.50"), secure) == moved
+    assert literal_hop(parse_uri("sip:x@192.0.2.50;transport=tls"), secure) == moved
+    assert literal_hop(parse_uri("sip:x@192.0.2.50;transport=tcp"), secure) is None
     assert literal_hop(parse_uri("tel:+4912345"), UDP_HOP) is None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -45,6 +47,13 @@ def brightness(samples: Samples) -> float:
     """Return the share of the power of samples at 16 kHz that lies beyond 4.2 kHz."""
     power = np.abs(np.fft.rfft(samples.astype(float))) ** 2
     return float(power[round(power.size * 4200 / 8000) :].sum() / power.sum())
+
+
+def in_telephone_band(path: Path) -> Samples:
+    """Return what 8 kHz have of a mono wav of 16 kHz, which it must be."""
+    with wave.open(str(path)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
+        return resampled(np.frombuffer(file.readframes(file.getnframes()), "<i2"), 0.5)
 
 
 def steps_apart(narrow: Samples, wide: Samples) -> int:

@@ -12,6 +12,7 @@ from farend.baresip import call_with_baresip
 from farend.scene import Stage
 from farend.speech import choose, utterance
 from farend.waveform import FRAME, Samples, place, read_wav, similarity
+from farend.wide import in_telephone_band
 
 WIDE = {"G722": 0.95, "opus": 0.85}
 """Codecs that are transcoded, and what they leave of speech at 8 kHz at least."""
@@ -50,7 +51,8 @@ def calls(
         final = await stage.receiver.until_final(f"/record/{caller}", 5)
         assert final.state == "finished", printed
         assert f"audio encoder: {law} " in printed, printed
-        return Call(sent, stage.server.samples(final.params["recording_id"]))
+        file = stage.server.file(final.params["recording_id"])
+        return Call(sent, read_wav(file) if law not in WIDE else in_telephone_band(file))
 
     async def every() -> dict[str, Call]:
         spoken = [utterance(speech[n], law)[1] for n, (law, _) in enumerate(WAYS)]

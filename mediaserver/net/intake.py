@@ -155,8 +155,7 @@ class Intake:
         fields.size[audio] //= 2  # in samples, as that of all others is
         positions = np.full(batch.count, NOT_PLACED)
         keys = self._engine.lines.receive(batch, fields, positions)
-        wide = [one.wide for one in transcoded.heard]
-        self._engine.tapes.heard_wide(batch.slot, positions, wide)
+        self._engine.tapes.heard_wide(batch.slot, positions, transcoded.heard)
         narrow(batch, fields, audio)
         self._pass_on(batch, fields, transcoded.heard)
         return keys

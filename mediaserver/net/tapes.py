@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..calls.ports import JournalFile, Journals, OpenWide
 from ..recording.resource import Direction
-from ..rtp.codecs import Samples
+from ..rtp.codecs import Heard, Samples
 from ..rtp.packet import HEADER, PacketBatch
 from ..rtp.relay import Relayed
 from ..rtp.ring import BLOCK
@@ -158,10 +158,20 @@ class Tapes:
         self._wide[Direction.LISTEN].start(slot, open, sent_since, now, expected=False)
 
     def heard_wide(
-        self, slots: NDArray[np.int64], positions: NDArray[np.int64], wide: Sequence[Samples | None]
+        self, slots: NDArray[np.int64], positions: NDArray[np.int64], heard: Sequence[Heard]
     ) -> None:
-        """Take note of audio at `WIDE_RATE`: where on the lines of `slots` it was placed."""
-        self._put_wide(Direction.SPEAK, slots, positions, wide)
+        """Take note of what transcoded legs say: where on the lines of `slots` it was placed."""
+        tapes = self._wide[Direction.SPEAK]
+        if not tapes:
+            return
+        for index, one in enumerate(heard):
+            slot, position = int(slots[index]), int(positions[index])
+            if position == NOT_PLACED:
+                continue
+            if one.wide is not None:
+                tapes.put(slot, position, one.wide)
+            else:
+                tapes.clear(slot, position, len(one.packet) - HEADER)
 
     def passed_on(
         self,
@@ -184,25 +194,14 @@ class Tapes:
             wide = [one for one, wanted in zip(wide, kept.tolist(), strict=False) if wanted]
         slot = relayed.slot
         position = relayed.position + self._lines.positions(slot, senders.origins(slot))
-        if wide:
-            self._put_wide(Direction.LISTEN, slot, position, wide)
+        if self._wide[Direction.LISTEN]:
+            for one, at, samples in zip(slot.tolist(), position.tolist(), wide, strict=False):
+                if samples is not None:
+                    self._wide[Direction.LISTEN].put(one, at, samples)
         self._relayed.place(
             batch, slot, relayed.row, relayed.size - HEADER, position, self._law[slot],
             relayed.begins,
         )  # fmt: skip
-
-    def _put_wide(
-        self,
-        side: Direction,
-        slots: NDArray[np.int64],
-        positions: NDArray[np.int64],
-        wide: Sequence[Samples | None],
-    ) -> None:
-        if not self._wide[side]:
-            return
-        for index, samples in enumerate(wide):
-            if samples is not None and positions[index] != NOT_PLACED:
-                self._wide[side].put(int(slots[index]), int(positions[index]), samples)
 
     def pausing(self, slot: int, samples: int) -> bool:
         """Tell whether the last so many samples passed on to a leg are silence, or are not kept."""
@@ -230,6 +229,7 @@ class Tapes:
         for index in np.flatnonzero(~goes_on):
             one = int(slot[index])
             self.end_run(one)
+            self._wide[Direction.LISTEN].clear(one, int(position[index]))
             self._run_position[one] = position[index]
             self._run_start[one] = offset[index]
         self._run_end[slot] = offset + frames.size[kept]

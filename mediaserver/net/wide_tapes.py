@@ -14,7 +14,7 @@ import numpy as np
 from ..calls.ports import JournalFile, OpenWide
 from ..recording.resource import Direction
 from ..rtp.codecs import WIDE_RATE, Samples
-from ..rtp.ring import BLOCK
+from ..rtp.ring import BLOCK, RING
 from .track import PATIENCE
 
 
@@ -30,6 +30,8 @@ class _Tape:
     run: list[Samples] = field(default_factory=list)
     begin: int = 0
     end: int = 0
+    reach: int = 0
+    """Beyond this there is nothing."""
     written_at: float = 0.0
 
 
@@ -75,6 +77,18 @@ class WideTapes:
             tape.begin = position
         tape.run.append(samples)
         tape.end = position + samples.size
+        tape.reach = max(tape.reach, tape.end)
+
+    def clear(self, slot: int, position: int, size: int = RING) -> None:
+        """Say nothing about so many samples of the line from `position` on: it has something else
+        there, be it in place of what lies here.
+        """
+        tape = self._tapes.get(slot)
+        if tape is None:
+            return
+        taken = tape.reach // self._factor - position
+        if taken > 0:
+            self.put(slot, position, np.zeros(min(size, taken) * self._factor, np.int16))
 
     def turn(self, slots: set[int], now: float) -> None:
         """Write what is due of those of `slots` that are kept."""

@@ -88,10 +88,28 @@ def test_a_journal_that_is_expected_is_there_at_once_and_others_with_their_first
     assert not studio.desk.wide
 
 
+def test_where_the_line_has_something_else_the_journal_says_nothing() -> None:
+    studio = Studio()
+    for packet in range(4):
+        studio.put(packet)
+    studio.tapes.clear(SLOT, 200, 160)  # a packet of G.711 in place of parts of two
+    studio.tapes.clear(SLOT, 600)  # a prompt begins: all that goes beyond
+    studio.tapes.clear(SLOT, 640, 160)  # where nothing is there is nothing to be done
+    studio.tapes.catch_up(SLOT)
+    assert not studio.paper.samples[400:720].any()
+    assert not studio.paper.samples[1200:1280].any()
+    assert studio.paper.samples[[399, 720, 1199]].tolist() == [2, 3, 4]
+    assert max(at + size for at, size in studio.paper.writes) == 1280
+    studio.tapes.put(SLOT, 640, np.full(320, 9, np.int16))
+    studio.tapes.catch_up(SLOT)
+    assert studio.paper.samples[1280:1600].tolist() == [9] * 320
+
+
 def test_a_leg_that_is_not_kept_costs_nothing() -> None:
     studio = Studio()
     studio.tapes.stop(SLOT)
     studio.put(0)
+    studio.tapes.clear(SLOT, 0)
     studio.tapes.catch_up(SLOT)
     studio.turn(1.0)
     assert not studio.tapes

@@ -362,5 +362,33 @@ async def test_random_octets_leave_the_call_standing(
     assert server.text().count("\n") - lines < 40
 
 
+async def test_a_server_that_is_killed_has_both_bands_of_what_was_said(
+    server: Server, receiver: Receiver
+) -> None:
+    async def talk(name: str) -> None:
+        async with calling(server, "wide", f"killed-{name}", name) as phone:
+            await phone.say(WideTalker(name, rate=16_000).say(bright(4.0)))
+            await asyncio.sleep(20)
+
+    talks = [asyncio.create_task(talk(name)) for name in WIDE]
+    for name in WIDE:
+        await receiver.until(lambda name=name: bool(receiver.accepted(f"/wide/killed-{name}")))
+    await asyncio.sleep(2.5)
+    server.kill()
+    for one in talks:
+        one.cancel()
+    await asyncio.gather(*talks, return_exceptions=True)
+    await asyncio.to_thread(server.start)
+    for name in WIDE:
+        samples, rate = await recording(server, receiver, f"killed-{name}")
+        assert rate == 16_000
+        assert len(samples) > 1.9 * rate
+        said = samples[: round(1.9 * rate), 0]
+        assert brightness(said) > 0.2
+        assert similarity(bright(1.5), said)[1] > BRIGHT[name]
+        # What was written last is of the line alone, if its band had not been written yet.
+        assert np.abs(samples[-1600:, 0].astype(int)).max() < 8000
+
+
 def test_nothing_was_logged_that_should_not_be(server: Server) -> None:
     server.assert_clean()

@@ -105,10 +105,12 @@ class Call(ABC):
         """What an application collects of its keys."""
         self.outputs = LiveOutputs()
         """Its taps and streams."""
-        self.log = structlog.get_logger(__name__).bind(call_id=self.id)
-        self.leg = CallLeg(services.journals, services.clock, self.log)
+        self.log = log = structlog.get_logger(__name__).bind(call_id=self.id)
+        self.leg = leg = CallLeg(services.journals, services.clock, log)
+        # No part of a call keeps the call: without a cycle it is freed when it is over, and not
+        # when all objects are gone through next, which is rare (`cli.collector`).
         self.background = Background(
-            lambda error: self.log.error("work of a call failed", exc_info=error)
+            lambda error: log.error("work of a call failed", exc_info=error)
         )
         self.spawn = self.background.spawn
         self.announcer = Announcer(
@@ -118,7 +120,7 @@ class Call(ABC):
         self._agreement = Agreement(services.signalling, self.leg.renew_patience)
         self._over = Ending()
         self.recordings = CallRecordings(
-            services.studio, self.envelope, self.id, self._over, lambda: self.capture, self.spawn
+            services.studio, self.envelope, self.id, self._over, lambda: leg.capture, self.spawn
         )
         self._began = services.clock.monotonic()
         self._documents = DocumentRun(self)

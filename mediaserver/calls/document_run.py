@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,8 @@ class DocumentRun:
     """Carries out the document of a call, and every other that takes its place."""
 
     def __init__(self, call: Call) -> None:
-        self._call = call
+        """`call` owns this, and is not kept by it: else both stayed when the call is over."""
+        self._owner = weakref.ref(call)
         self._running: asyncio.Task[None] | None = None
         self._next: Source | None = None
 
@@ -35,10 +37,12 @@ class DocumentRun:
 
         `source` is None where the first is what took over. `envs` are variables of them all.
         """
+        call = self._owner()
+        assert call is not None, "used by nobody but its call"
         following = self._next or source
         while following is not None:
             self._next = None
-            self._running = asyncio.ensure_future(run_script(self._call, following, envs))
+            self._running = asyncio.ensure_future(run_script(call, following, envs))
             try:
                 await self._running
             except asyncio.CancelledError:

@@ -61,6 +61,7 @@ class CallLeg:
         """
         if self._timeout is not None:
             self._timeout.close()
+            self._timeout = None
         try:
             if self.capture is not None:
                 self.capture.hang_up(StopReason.HANGUP)

@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import math
 import uuid
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -101,6 +102,7 @@ class Playback:
                 task.cancel()
             self._end()
             await asyncio.gather(*lines, return_exceptions=True)
+            self._lines.clear()  # each knows this: neither would be freed
         return self.playlist.playable
 
     def pause(self) -> bool:
@@ -225,8 +227,15 @@ class Playbacks:
     """The plays of one call."""
 
     def __init__(self, call: Call) -> None:
-        self._call = call
+        """`call` owns this, and is not kept by it: else both stayed when the call is over."""
+        self._owner = weakref.ref(call)
         self._running: dict[str, Playback] = {}
+
+    @property
+    def _call(self) -> Call:
+        call = self._owner()
+        assert call is not None, "used by nobody but its call"
+        return call
 
     def begin(self, order: PlayOrder) -> Playback:
         """Return a new play, to be `run`.

@@ -31,6 +31,11 @@ QUIET_CHECK: Final = 600.0
 """Seconds between two looks whether there is no call, and all objects can be gone through."""
 
 
+MOST_LOUD: Final = 36
+"""Looks in a row at which there was a call, six hours, after which they are gone through all the
+same: a pause of some tenths of a second is less than memory that grows for ever."""
+
+
 @contextlib.contextmanager
 def while_loading() -> Iterator[None]:
     """Go through objects rarely for as long as modules are loaded."""
@@ -50,8 +55,14 @@ def spare_calls() -> None:
 
 
 async def collect_when_quiet(quiet: Callable[[], bool]) -> None:
-    """Go through all objects from time to time, whenever `quiet` says that nobody minds."""
+    """Go through all objects from time to time, whenever `quiet` says that nobody minds.
+
+    Or when it did not for `MOST_LOUD` looks.
+    """
+    loud = 0
     while True:
         await asyncio.sleep(QUIET_CHECK)
-        if quiet():
+        loud += 1
+        if quiet() or loud >= MOST_LOUD:
             gc.collect()
+            loud = 0

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from mediaserver.sip.detour import LARGEST, Detours
+from mediaserver.sip.detour import Detours
 from mediaserver.sip.dialog import Dialog, DialogKey
+from mediaserver.sip.dialog_request import DialogRequest
 from mediaserver.sip.events import Ended, Event, TargetRefused
 from mediaserver.sip.hop import Hop, Transport
 from mediaserver.sip.keyring import CREDENTIAL_FIELDS, Keyring
 from mediaserver.sip.limits import MAX_MESSAGE_BYTES
-from mediaserver.sip.message import Request, Response
+from mediaserver.sip.message import Request
 from mediaserver.sip.replies import respond
 from mediaserver.sip.routing import literal_hop, response_hop, stays_on
 from mediaserver.sip.schedule import Schedule
@@ -22,7 +23,6 @@ from mediaserver.sip.timers import PATIENCE
 from mediaserver.sip.transaction import (
     ClientTransaction,
     ClientUser,
-    Failure,
     ServerTransaction,
     TransactionLayer,
 )
@@ -180,64 +180,12 @@ class AgentCore:
         """
         dialog = branch or session.dialog
         assert dialog is not None
+        fields = (*headers, ("User-Agent", self.user_agent))
         keys = keyring or session.keyring
-        fields = [*headers, ("User-Agent", self.user_agent)]
-        answered: list[str] = []
-        around: Hop | None = None
-        """The hop over TCP that it has gone by for its size."""
-
-        def send(now: float) -> ClientTransaction:
-            nonlocal around
-            hop = session.hop
-            if branch is not None:
-                hop = self.way(session, branch, session.invite_hop, now)
-            request = dialog.request(method, self.via(hop), headers=fields, body=body)
-            if keys is not None:
-                add_credentials(request, keys, hop)
-            around = self._around(session, dialog, hop, len(request.to_bytes()), now)
-            if around is not None:
-                hop = around
-                request.headers.set("Via", str(self.via(hop)))
-            sent = self.transactions.request(
-                request, hop, lambda outcome, now: heard(sent, outcome, now), now
-            )
-            return sent
-
-        def heard(sent: ClientTransaction, outcome: Response | Failure, now: float) -> None:
-            wanted = method == "BYE" or not session.over
-            if outcome is Failure.TRANSPORT and around is not None:
-                self.detours.close(around, now)
-                again = wanted
-            else:
-                again = (
-                    wanted
-                    and keys is not None
-                    and isinstance(outcome, Response)
-                    and keys.learn(outcome, sent.hop, answered)
-                )
-            if not again:
-                user(outcome, now)
-                return
-            following = send(now)
-            if session.calling is sent:
-                session.calling = following
-
-        return send(now)
-
-    def _around(
-        self, session: Session, dialog: Dialog, hop: Hop, size: int, now: float
-    ) -> Hop | None:
-        """The hop for a request of `size` bytes that is too large for `hop` (RFC 3261 18.1.1).
-
-        None: it takes `hop`. Nobody connects to a peer behind a NAT, nor to one that says UDP.
-        """
-        if size <= LARGEST or hop.transport.reliable or session.natted:
-            return None
-        uri = dialog.next_uri
-        if not isinstance(uri, SipUri) or (uri.param("transport") or "tcp").lower() != "tcp":
-            return None
-        detour = self.over_tcp(hop)
-        return None if detour is None else self.detours.around(hop, size, {hop: detour}, now)
+        asked = DialogRequest(
+            self, session, dialog, method, fields, body, keys, user, early=branch is not None
+        )
+        return asked.send(now)
 
     def back(self, request: Request, hop: Hop) -> Hop:
         """Where responses to a request that came over `hop` go."""
@@ -345,12 +293,6 @@ class AgentCore:
     ) -> None:
         """Set a deadline at the end of our patience."""
         self.set_timer(session, name, now + PATIENCE, action)
-
-
-def add_credentials(request: Request, keyring: Keyring, hop: Hop) -> None:
-    """Put what `keyring` has for this hop into a request that is about to be sent."""
-    for name, value in keyring.fields(hop, request.method, request.uri):
-        request.headers.add(name, value)
 
 
 def credentials_of(request: Request) -> Fields:

@@ -206,6 +206,8 @@ class TransactionLayer:
     def abandon(self, transaction: Transaction) -> None:
         """End a transaction at once, without telling anybody."""
         self._enter(transaction, State.TERMINATED, 0.0)
+        if isinstance(transaction, ClientTransaction):
+            transaction.user = _nobody
 
     # Trouble
 
@@ -245,6 +247,8 @@ class TransactionLayer:
         self._enter(transaction, move.to, now)
         for do in move.do:
             self._do(transaction, do, message, now)
+        if transaction.state is State.TERMINATED and isinstance(transaction, ClientTransaction):
+            transaction.user = _nobody
 
     def _do(
         self, transaction: Transaction, do: Do, message: Request | Response | None, now: float
@@ -319,6 +323,12 @@ class TransactionLayer:
             peers.discard(transaction)
             if not peers:
                 del self._by_hop[transaction.hop]
+
+
+def _nobody(outcome: Response | Failure, now: float) -> None:
+    """Hear what a transaction that is over has to say: nothing. Whoever heard it often knows it,
+    and neither would be freed while each keeps the other.
+    """
 
 
 def _acknowledges(ack: Request, transaction: ServerTransaction) -> bool:

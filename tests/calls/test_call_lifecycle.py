@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
+import weakref
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -309,6 +311,25 @@ async def test_a_caller_does_not_wait_for_long_until_files_are_made(
     house.copyist.gate.set_result(None)
     await house.empty()
     assert [r.state for r in house.archive.recordings.values()] == [State.FINISHED]
+
+
+async def test_a_call_that_is_over_is_freed_without_the_collector() -> None:
+    """Which goes through old objects only when there is no call (`cli.collector`)."""
+    house = House({"answer": {}}, {"play": {"url": "silence:0.1"}}, RECORD)
+    house.send("INVITE", 1, SDP, branch="i")
+    await turns(3)
+    (call,) = map(weakref.ref, house.registry._calls.values())
+    gc.collect()
+    gc.disable()
+    try:
+        house.shelf.gate.set_result(None)
+        await turns(14)
+        house.send("BYE", 2)
+        await house.empty()
+        await turns(3)
+        assert call() is None
+    finally:
+        gc.enable()
 
 
 async def test_an_offer_after_our_hang_up_moves_no_leg() -> None:

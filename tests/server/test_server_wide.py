@@ -371,8 +371,7 @@ async def test_a_server_that_is_killed_has_both_bands_of_what_was_said(
             await asyncio.sleep(20)
 
     talks = [asyncio.create_task(talk(name)) for name in WIDE]
-    for name in WIDE:
-        await receiver.until(lambda name=name: bool(receiver.accepted(f"/wide/killed-{name}")))
+    await receiver.until(lambda: all(receiver.accepted(f"/wide/killed-{name}") for name in WIDE))
     await asyncio.sleep(2.5)
     server.kill()
     for one in talks:

@@ -75,3 +75,27 @@ async def test_circles_are_found_once_nobody_minds(monkeypatch: pytest.MonkeyPat
         while gone() is not None:  # noqa: ASYNC110  the collector tells nobody
             await asyncio.sleep(0.01)
     task.cancel()
+
+
+async def test_circles_are_found_after_hours_even_if_there_is_always_a_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collector, "QUIET_CHECK", 0.01)
+    monkeypatch.setattr(collector, "MOST_LOUD", 3)
+    asked: list[bool] = []
+
+    def ask() -> bool:
+        asked.append(gone() is None)
+        return False
+
+    knot = Knot()
+    gone = weakref.ref(knot)
+    gc.collect()  # it is old now
+    gc.set_threshold(collector.YOUNG, collector.MIDDLE, collector.NEVER)
+    del knot
+    task = asyncio.create_task(collector.collect_when_quiet(ask))
+    async with asyncio.timeout(5):
+        while len(asked) < 4:  # noqa: ASYNC110  the collector tells nobody
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert asked[:4] == [False, False, False, True]

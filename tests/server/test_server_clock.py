@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -65,6 +66,7 @@ async def bend(folder: Path, receiver: Receiver, speech: Path, jump: float) -> N
     payload, sent = utterance(speech)
     clock = SetClock()
     async with running(folder, receiver.url(path), clock) as sip, Phone.open(sip) as phone:
+        called = monotonic()
         await phone.call("anybody")
         talking = asyncio.create_task(phone.say(Talker().say(payload)))
         await asyncio.sleep(1.0)
@@ -72,6 +74,7 @@ async def bend(folder: Path, receiver: Receiver, speech: Path, jump: float) -> N
         await talking
         await asyncio.sleep(0.05)
         await phone.hang_up()
+        at_most = monotonic() - called
         end = await receiver.until_final(path, 20)
     params = end.params
     assert [c.state for c in receiver.accepted(path)] == ["recording", "finished"]
@@ -79,8 +82,8 @@ async def bend(folder: Path, receiver: Receiver, speech: Path, jump: float) -> N
     # By another clock than the server's; a delay is by up to a fifth shorter than it says.
     assert [c.state for c in attempts[:2]] == ["recording"] * 2
     assert attempts[1].at - refused.at >= 1.2
-    assert params["end_time"] > params["start_time"]
-    assert params["end_time"] - params["start_time"] == pytest.approx(sent.size / 8000, abs=0.3)
+    # However late a busy machine makes a phone: no shorter than what it said, no longer than its call.
+    assert sent.size / 8000 - 0.1 <= params["end_time"] - params["start_time"] <= at_most
     id = params["recording_id"]
     wav = folder / "data" / "recordings" / id[:2] / f"{id}.wav"
     assert place(sent, read_wav(wav)).exact

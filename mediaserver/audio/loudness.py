@@ -136,10 +136,10 @@ class Loudness:
         silent = int(levels.searchsorted(self._frame * SILENCE_POWER))
         if silent < NOISE_SHARE * len(levels):
             levels = levels[silent:]
-        low, noise, high, most, top = (
-            levels.item(int(share * len(levels)))
-            for share in (SPREAD_SHARES[0], NOISE_SHARE, SPREAD_SHARES[1], *STEADY_SHARES)
-        )
+        count, at = len(levels), levels.item
+        low, high = at(int(SPREAD_SHARES[0] * count)), at(int(SPREAD_SHARES[1] * count))
+        most, top = at(int(STEADY_SHARES[0] * count)), at(int(STEADY_SHARES[1] * count))
+        noise = at(int(NOISE_SHARE * count))
         noise = min(noise, low * 10.0 ** (STEP_LIMIT_DB / 10.0))
         spread = SPREAD_MARGIN * 10.0 * log10((high + 1.0) / (low + 1.0))
         margin = self._margin_db + min(spread, SPREAD_LIMIT_DB)

@@ -45,6 +45,9 @@ RULES: Final = StopRules(
 OPENED_AT_ONCE: Final = 8
 """Legs that are opened each 20 ms."""
 
+BEGUN_AT_ONCE: Final = 32
+"""Legs whose capture begins each 20 ms: the last before the first has waited for a voice too long."""
+
 PLAYED_BEYOND: Final = 10.0
 """Seconds a prompt is longer than the steady state."""
 
@@ -139,7 +142,7 @@ async def _serve(order: Legs, channel: Channel) -> None:
     await bench.open()
     channel.send(Opened(tuple(leg.address[1] for leg in bench.legs)))
     await commands.expect(Begin)
-    bench.begin()
+    await bench.begin()
     gc.collect()
     gc.freeze()
     channel.send(Started())
@@ -196,14 +199,16 @@ class _Bench:
             if not len(self.legs) % OPENED_AT_ONCE:
                 await asyncio.sleep(0.02)
 
-    def begin(self) -> None:
-        """Connect, capture, and play or relay."""
+    async def begin(self) -> None:
+        """Connect, capture, and play or relay, some legs after the others for the same reason."""
         order, voice = self._order, load_voice()
         packets = round((order.seconds + PLAYED_BEYOND) * RATE / FRAME)
         prompts = (
             [] if order.paired else [voice.prompt(kind, packets) for kind in range(PROMPT_KINDS)]
         )
         for number, leg in enumerate(self.legs):
+            if number and not number % BEGUN_AT_ONCE:
+                await asyncio.sleep(0.02)
             leg.connect(_session(order.ports[number], order.report_port), HOST)
             if not (order.paired and number % 2):
                 capture = Capture(leg, self._journals, self._engine.clock)
@@ -211,9 +216,8 @@ class _Bench:
             if prompts:
                 prompt = prompts[number % len(prompts)]
                 self._playing.append(asyncio.create_task(_play(leg, prompt)))
-        if order.paired:
-            for one, other in zip(self.legs[::2], self.legs[1::2], strict=True):
-                self._engine.join(one, other)
+            if order.paired and number % 2:
+                self._engine.join(self.legs[number - 1], leg)
 
     async def finish(self) -> list[Taken]:
         """End every recording; return what became of each."""

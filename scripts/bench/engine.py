@@ -46,7 +46,7 @@ OPENED_AT_ONCE: Final = 8
 """Legs that are opened each 20 ms."""
 
 BEGUN_AT_ONCE: Final = 32
-"""Legs whose capture begins each 20 ms: the last before the first has waited for a voice too long."""
+"""Legs whose capture begins each 20 ms: before the first has waited for a voice for too long."""
 
 PLAYED_BEYOND: Final = 10.0
 """Seconds a prompt is longer than the steady state."""

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from .options import Options
 
-SETTLE = 1.0
-"""Seconds between the last call's set-up and the steady state."""
+SETTLE = 3.0
+"""Seconds between the last call's set-up and the steady state. A crowd that comes to a server that
+was just started has all its memory touched for the first time, which it takes a second to catch up
+with."""
 
 Echo = Literal["none", "prompt", "clip", "partner", "bridge"]
 """What the server sends back to a stream: nothing, a prompt (one of several, or the first for all),

@@ -91,7 +91,7 @@ class Signalling:
 
     def acknowledge(self, session: Session, body: bytes) -> None:
         """Send our answer to the offer in their 2xx."""
-        self._endpoint.command(lambda agent, now: agent.acknowledge(session, now, body))
+        self._endpoint.command(lambda agent, _: agent.acknowledge(session, body))
 
     def reinvite(self, session: Session, body: bytes) -> None:
         """Offer a change of an established call; b"" to be given an offer."""

@@ -241,9 +241,9 @@ class Agent:
         """Give up before the final answer; `Refused` follows, with 487 if all goes well."""
         self._uac.cancel(session, now)
 
-    def acknowledge(self, session: Session, now: float, body: bytes = b"") -> None:
+    def acknowledge(self, session: Session, body: bytes = b"") -> None:
         """Send the ACK with our answer, when the offer came in their 2xx."""
-        self._reinvite.acknowledge(session, body, now)
+        self._reinvite.acknowledge(session, body)
 
     # Commands of both
 
@@ -300,7 +300,7 @@ class Agent:
         if request.method == "CANCEL":
             self._cancel(request, hop, now)
         elif session is None and len(core.transactions) >= core.limits.max_transactions:
-            core.send(core.back(request, hop), self._uas.overloaded(request, hop))
+            core.send(core.back(request, hop), self._uas.overloaded(request))
         else:
             merged = core.transactions.is_merged(request)
             transaction = core.transactions.open(request, hop, core.back(request, hop))

@@ -135,11 +135,11 @@ class Reinvite:
             self._core.route(session, session.hop, now)
             self.timers.agreed(session, response, now)
         if body or session.over or session.state is SessionState.ENDING:
-            self.acknowledge(session, b"", now)
+            self.acknowledge(session, b"")
         if session.state is SessionState.ESTABLISHED and not quiet:
             self._core.emit(ReinviteAnswered(session, now, response))
 
-    def acknowledge(self, session: Session, body: bytes, now: float) -> None:
+    def acknowledge(self, session: Session, body: bytes) -> None:
         """Send the ACK of their latest 2xx, `body` being our answer when the 2xx had an offer."""
         invite, session.to_acknowledge = session.to_acknowledge, None
         if invite is None or session.dialog is None:

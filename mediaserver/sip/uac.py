@@ -252,7 +252,7 @@ class Uac:
         session.to_acknowledge = session.invite
         if session.cancelling:
             # 9.1: the CANCEL came too late. The call is there, so it is ended properly.
-            self._reinvite.acknowledge(session, b"", now)
+            self._reinvite.acknowledge(session, b"")
             core.farewell(session, now)
             self._refused(session, 487, None, now)
             return
@@ -260,7 +260,7 @@ class Uac:
         session.move(SessionState.ESTABLISHED)
         self._reinvite.timers.agreed(session, response, now)
         if session.invite.body:
-            self._reinvite.acknowledge(session, b"", now)
+            self._reinvite.acknowledge(session, b"")
         sdp = branch.sdp if branch is not None else b""
         core.emit(Answered(session, now, response, response.body or sdp))
 

@@ -174,7 +174,7 @@ class Uas:
         else:
             core.reply(transaction, 200, now, headers=(ALLOW, ACCEPT, SUPPORTED))
 
-    def overloaded(self, request: Request, hop: Hop) -> bytes:
+    def overloaded(self, request: Request) -> bytes:
         """A 503 that needs no transaction, since every copy gets the same (RFC 3261 8.2.7)."""
         core = self._core
         tag = core.tag_for(request)

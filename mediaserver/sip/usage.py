@@ -134,7 +134,7 @@ class Usage:
         if session.state is not SessionState.ESTABLISHED:
             return
         if session.to_acknowledge is not None:
-            self._reinvite.acknowledge(session, b"", now)
+            self._reinvite.acknowledge(session, b"")
         session.move(SessionState.ENDING)
         self._core.stop_timer(session, "2xx")
         self._core.stop_timer(session, "ack")

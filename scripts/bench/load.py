@@ -158,7 +158,7 @@ class Outcome:
     sent_in_steady: int
     """Packets."""
     began: list[float] = field(default_factory=list)
-    """When each stream's first packet was sent, monotonic seconds."""
+    """When each stream began, by its packet that left with the least delay; monotonic seconds."""
     answered_at: list[float] = field(default_factory=list)
     """When whom the server called answered, by stream of either; monotonic seconds."""
     heard: Heard | None = field(default=None)

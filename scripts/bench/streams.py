@@ -132,10 +132,18 @@ class Streams:
         return lambda n: turns[first + n]
 
     def began(self) -> list[float]:
-        """Return when each stream's first packet was sent, monotonic seconds; 0 if none was."""
-        return [
-            self.sent_at(stream)(0) if self.packets[stream] else 0.0 for stream in range(self.count)
-        ]
+        """Return when each stream began, monotonic seconds; 0 if it sent nothing.
+
+        That is by its packet that was sent with the least delay: the first may have left late.
+        """
+        return [self._began(stream) for stream in range(self.count)]
+
+    def _began(self, stream: int) -> float:
+        first, packets = int(self.first_turn[stream]), int(self.packets[stream])
+        if not packets:
+            return 0.0
+        turns = np.array(self.turns[stream % GROUPS][first : first + packets])
+        return float((turns - SLOT * GROUPS * np.arange(packets)).min())
 
     def close(self) -> None:
         """Close every socket."""

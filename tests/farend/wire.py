@@ -141,7 +141,8 @@ class TcpWire:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         self._writer.close()
-        with contextlib.suppress(ConnectionError):
+        # TLS takes it ill that the far end went on talking while we closed.
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
             await self._writer.wait_closed()
 
     async def _read(self) -> None:

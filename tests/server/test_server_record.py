@@ -150,15 +150,22 @@ async def _one_key(stage: Stage, name: str, rate: int) -> Outcome:
     talker.timestamp -= 800
     late = talker.press([event(POUND, step * 5, end=True)] * 6, lasting=0.0)
     talker.timestamp = at
-    # The late copies arrive when the second recording runs.
-    packets += [Timed(t.arrival + 0.4, t.packet) for t in late]
-    talker.pause(0.8)
-    packets += talker.say(second)
+
+    def ours(packets: list[Timed]) -> list[Timed]:
+        return [Timed(t.arrival, _with_kind(t.packet, 101, 97)) for t in packets]
+
     async with Phone.open(stage.server.sip) as phone:
         phone.events = (97, rate)
         await phone.call(name)
-        packets = [Timed(t.arrival, _with_kind(t.packet, 101, 97)) for t in packets]
-        await phone.say(packets)
+        left = await phone.say(ours(packets))
+        states = stage.receiver.accepted
+        await stage.receiver.until(
+            lambda: [c.state for c in states(f"/record/{name}")].count("recording") == 2
+        )
+        # The late copies arrive when the second recording runs.
+        await phone.say(ours(late))
+        talker.pause(round(time.monotonic() - left, 2))
+        await phone.say(talker.say(second))
         await asyncio.sleep(0.02)
         await phone.hang_up()
         return await stage.outcome(name, phone, sent, count=2)

@@ -111,7 +111,7 @@ def test_an_offer_in_the_200_is_answered_in_the_ack() -> None:
     assert bench.receive(response(invite, 200, body=OFFER)) == []
     assert bench.receive(response(invite, 200, body=OFFER)) == []
     assert bench.kinds() == ["Answered"]
-    bench.agent.acknowledge(session, bench.now, ANSWER)
+    bench.agent.acknowledge(session, ANSWER)
     ack = only_request(bench.drain(), "ACK")
     assert (ack.body, ack.content_type) == (ANSWER, "application/sdp")
     assert only_request(bench.receive(response(invite, 200, body=OFFER)), "ACK") == ack
@@ -280,7 +280,7 @@ def test_a_reinvite_without_an_offer_is_acknowledged_by_the_application() -> Non
     again = only_request(bench.drain(), "INVITE")
     for _ in range(2):
         assert bench.receive(response(again, 200, body=OFFER)) == []
-    bench.agent.acknowledge(session, bench.now, ANSWER)
+    bench.agent.acknowledge(session, ANSWER)
     assert only_request(bench.drain(), "ACK").body == ANSWER
     assert bench.kinds().count("ReinviteAnswered") == 1
 
@@ -395,7 +395,7 @@ def test_commands_for_a_call_that_is_over_do_nothing() -> None:
     agent.bye(session, bench.now)
     agent.hang_up(session, bench.now)
     agent.cancel(session, bench.now)
-    agent.acknowledge(session, bench.now)
+    agent.acknowledge(session)
     agent.answer(session, ANSWER, bench.now)
     agent.reject(session, 486, bench.now)
     agent.ring(session, bench.now)

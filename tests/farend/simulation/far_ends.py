@@ -95,7 +95,7 @@ class FarEnds(Endpoint):
         elif isinstance(event, Answered):
             if not session.invite.body:
                 body = sdp(random) if random.random() < 0.9 else random.choice(BAD)
-                self.command(lambda agent, now: agent.acknowledge(session, now, body))
+                self.command(lambda agent, _: agent.acknowledge(session, body))
             self._live(session)
         elif isinstance(event, Ended | Refused):
             self.left.pop(session.id, None)

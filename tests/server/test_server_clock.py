@@ -82,7 +82,7 @@ async def bend(folder: Path, receiver: Receiver, speech: Path, jump: float) -> N
     # By another clock than the server's; a delay is by up to a fifth shorter than it says.
     assert [c.state for c in attempts[:2]] == ["recording"] * 2
     assert attempts[1].at - refused.at >= 1.2
-    # However late a busy machine makes a phone: no shorter than what it said, no longer than its call.
+    # However late a busy phone is: no shorter than what it said, no longer than its call.
     assert sent.size / 8000 - 0.1 <= params["end_time"] - params["start_time"] <= at_most
     id = params["recording_id"]
     wav = folder / "data" / "recordings" / id[:2] / f"{id}.wav"
